@@ -1,0 +1,104 @@
+"""The one versioned model of a run. Everything that is reported is a rendering of it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from acceptance.check import Evidence
+from acceptance.outcome import Outcome, Severity
+from acceptance.verdict import Verdict
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class CheckRecord(_Model):
+    """One test as it went.
+
+    Attributes:
+        name: the test's node id, without remote text.
+        title: first sentence of its docstring; `why` is the whole docstring.
+        outcome: the true outcome, before a waiver.
+        reason: why it is not a pass; empty for a pass.
+        remedy: how to get an answer, if it is unknown.
+        facts: names of the facts it judged.
+    """
+
+    name: str
+    item: str
+    title: str
+    why: str
+    outcome: Outcome
+    reason: str = ""
+    remedy: str = ""
+    evidence: tuple[Evidence, ...] = ()
+    facts: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+
+class ItemRecord(_Model):
+    """One item of the gate."""
+
+    id: str
+    section: str
+    severity: Severity
+    claim: str
+    plan: str
+    remedy: str
+    approval: str
+    outcome: Outcome
+    reason: str = ""
+    checks: tuple[CheckRecord, ...] = ()
+
+
+class LookRecord(_Model):
+    """One look at the target: which fact, when (seconds since the start of the run), and how it went."""
+
+    fact: str
+    started_s: float
+    seconds: float
+    state: Literal["known", "unavailable"]
+    reason: str = ""
+    remedy: str = ""
+
+
+class TargetRecord(_Model):
+    """What was judged, without credentials."""
+
+    name: str
+    public_name: str
+    server: str
+    file: str
+
+
+class RunRecord(_Model):
+    """A whole run.
+
+    Attributes:
+        reason: why the verdict is what it is, in one sentence ("2 blockers failed: …").
+        approved: the actions that were approved.
+        round_trips, logins: what the SSH transport counted.
+        next_steps: what the verdict asks of the operator.
+    """
+
+    record_version: Literal[1] = 1
+    suite_version: str
+    gate: str
+    gate_title: str
+    target: TargetRecord
+    rehearsal: bool
+    verdict: Verdict
+    reason: str
+    started: datetime
+    finished: datetime | None
+    approved: tuple[str, ...] = ()
+    narrowed: str = ""
+    logins: int = 0
+    round_trips: int = 0
+    items: tuple[ItemRecord, ...] = ()
+    looks: tuple[LookRecord, ...] = ()
+    warnings: tuple[str, ...] = ()

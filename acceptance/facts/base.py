@@ -1,0 +1,92 @@
+"""What a fact is: a frozen model, or the reason why there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from acceptance.errors import UnavailableError
+
+if TYPE_CHECKING:
+    from acceptance.access import Access
+
+
+class Fact(BaseModel):
+    """Base of every fact model. Frozen; holds no secret value; serialises to JSON and back."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+T = TypeVar("T")
+
+
+class Known(BaseModel, Generic[T]):
+    """An attempt to look that gave an answer."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    state: Literal["known"] = "known"
+    value: T
+
+    def get(self) -> T:
+        """Return the answer."""
+        return self.value
+
+
+class Unavailable(BaseModel):
+    """An attempt to look that gave none."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    state: Literal["unavailable"] = "unavailable"
+    reason: str
+    remedy: str = ""
+
+    def get(self) -> object:
+        """Refuse to answer.
+
+        Raises:
+            UnavailableError: always, with the reason; the check becomes UNKNOWN.
+        """
+        raise UnavailableError(self.reason, self.remedy)
+
+    @classmethod
+    def of(cls, error: UnavailableError) -> Unavailable:
+        """Return the model of an error that a transport raised."""
+        return cls(reason=error.reason, remedy=error.remedy)
+
+
+Attempt = Annotated[Known[T] | Unavailable, Field(discriminator="state")]
+"""A part of a fact that may be out of reach while the rest is known."""
+
+
+def known(attempt: Known[T] | Unavailable) -> T:
+    """Return the answer of an attempt.
+
+    Raises:
+        UnavailableError: there is none; the check that asked becomes UNKNOWN.
+    """
+    if isinstance(attempt, Unavailable):
+        raise UnavailableError(attempt.reason, attempt.remedy)
+    return attempt.value
+
+
+@dataclass(frozen=True)
+class Noun:
+    """A kind of fact: its name (also the name of the checks' fixture), its model and its collector.
+
+    Attributes:
+        collect: looks through the transports and returns the model; raises UnavailableError if it
+            cannot look at all.
+        host: True if it awaits nothing but `access.host.run`, so that its commands share the
+            round trips of the other host nouns.
+        slow: a short sentence if collecting takes seconds by nature (waiting for a heartbeat).
+    """
+
+    name: str
+    model: type[Fact]
+    collect: Callable[[Access], Awaitable[Fact]]
+    host: bool = False

@@ -1,0 +1,1 @@
+"""Deny by default: everything the suite may do to a target is declared here."""

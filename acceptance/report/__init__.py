@@ -1,0 +1,1 @@
+"""Renderings of the run record; none of them judges."""

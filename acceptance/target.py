@@ -1,0 +1,398 @@
+"""The target file: what is judged and where it is. It holds no secret, only references to secrets."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+
+from acceptance.errors import UsageError
+
+DIRECTORY = Path(__file__).resolve().parent.parent / "targets"
+
+
+def _reference(value: object) -> object:
+    if isinstance(value, str) and not re.match(r"(env|file|cmd):\S", value):
+        raise ValueError(
+            "a secret must be a reference (env:NAME, file:PATH or cmd:COMMAND), never the value itself"
+        )
+    return value
+
+
+def _absolute(value: str) -> str:
+    if not value.startswith("/"):
+        raise ValueError("must be an absolute path")
+    return value
+
+
+SecretReference = Annotated[str, BeforeValidator(_reference)]
+AbsolutePath = Annotated[str, AfterValidator(_absolute)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class Endpoint(_Section):
+    """Where a logical address really is today, like curl's --connect-to."""
+
+    address: str
+    port: Port
+
+
+class Privilege(_Section):
+    """The way up to root on the server.
+
+    Attributes:
+        method: `none` if the login user may do everything itself.
+        password: read from standard input by su or sudo; unset if none is asked for.
+    """
+
+    method: Literal["none", "su", "sudo"] = "none"
+    password: SecretReference | None = None
+
+
+class Tools(_Section):
+    """Absolute paths of the server's programs; a login without a shell profile has no sbin in PATH."""
+
+    docker: AbsolutePath = "/usr/bin/docker"
+    nginx: AbsolutePath = "/usr/sbin/nginx"
+    systemctl: AbsolutePath = "/usr/bin/systemctl"
+    su: AbsolutePath = "/usr/bin/su"
+    sudo: AbsolutePath = "/usr/bin/sudo"
+
+
+class Server(_Section):
+    """The server behind SSH.
+
+    Attributes:
+        host_key: the pinned public key (`ssh-ed25519 AAAA…`); if unset the operator's own
+            known_hosts file must hold it.
+        known_hosts: that file.
+    """
+
+    address: str
+    port: Port = 22
+    user: str
+    identity: str
+    host_key: str | None = None
+    known_hosts: str = "~/.ssh/known_hosts"
+    connect: Endpoint | None = None
+    privilege: Privilege = Privilege()
+    tools: Tools = Tools()
+    timeout_s: float = Field(default=20, gt=0, description="for one remote command")
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Where to connect to today."""
+        return self.connect or Endpoint(address=self.address, port=self.port)
+
+
+class Public(_Section):
+    """The public side of the CRM.
+
+    Attributes:
+        ca_file: certificate authority to trust instead of the system's; the rehearsal's own.
+        connect_http, connect_https: where ports 80 and 443 of the name really are today.
+    """
+
+    name: str
+    connect_http: Endpoint | None = None
+    connect_https: Endpoint | None = None
+    ca_file: str | None = None
+    timeout_s: float = Field(default=10, gt=0)
+
+    @property
+    def http(self) -> Endpoint:
+        """Where plain HTTP requests go."""
+        return self.connect_http or Endpoint(address=self.name, port=80)
+
+    @property
+    def https(self) -> Endpoint:
+        """Where HTTPS requests go."""
+        return self.connect_https or Endpoint(address=self.name, port=443)
+
+
+class Nginx(_Section):
+    """The reverse proxy's files and what its vhost must say.
+
+    Attributes:
+        listen_http, listen_https: the ports in its configuration; not 80 and 443 only in a
+            rehearsal that an ordinary user runs.
+        upstream: where requests must go.
+    """
+
+    root: AbsolutePath = "/etc/nginx"
+    config: AbsolutePath = "/etc/nginx/nginx.conf"
+    vhost: str
+    listen_http: Port = 80
+    listen_https: Port = 443
+    upstream: Endpoint
+    body_size_mb: int = 64
+    read_timeout_s: int = 300
+
+
+class Tls(_Section):
+    """The certificate: where certbot keeps it and how long it must still hold."""
+
+    letsencrypt: AbsolutePath = "/etc/letsencrypt"
+    min_days: int = 21
+
+
+class PublishedPort(_Section):
+    """A container port that must be reachable on the host."""
+
+    container: Port
+    host: Port
+
+
+class Volume(_Section):
+    """A named volume that must be mounted: its name in the compose file and where."""
+
+    name: str
+    destination: AbsolutePath
+
+
+class Service(_Section):
+    """One service of the compose file.
+
+    Attributes:
+        image: the reference that must run.
+        built: True if our CI builds it; then its digest is compared with the registry's, and all
+            built images must come from one commit.
+        env_file: True if it gets every variable of the .env file.
+        kind: what its log looks like.
+    """
+
+    name: str
+    image: str
+    kind: Literal["app", "worker", "postgres", "redis", "other"] = "other"
+    built: bool = False
+    env_file: bool = False
+    ports: tuple[PublishedPort, ...] = ()
+    volumes: tuple[Volume, ...] = ()
+
+
+class Compose(_Section):
+    """The deployed stack.
+
+    Attributes:
+        interpolation_only: variables of the .env file that only the compose file itself uses.
+        commit: the commit that is deployed, if the operator wants it compared.
+    """
+
+    project: str
+    directory: AbsolutePath
+    env_file: str = ".env"
+    interpolation_only: tuple[str, ...] = ()
+    commit: str | None = None
+    services: tuple[Service, ...] = Field(min_length=1)
+
+    @property
+    def env_path(self) -> str:
+        """The .env file's absolute path."""
+        return f"{self.directory}/{self.env_file}"
+
+    def of_kind(self, kind: str) -> Service:
+        """Return the service of that kind.
+
+        Raises:
+            KeyError: none is declared; the target file's validation prevents it.
+        """
+        for service in self.services:
+            if service.kind == kind:
+                return service
+        raise KeyError(kind)
+
+
+class Registry(_Section):
+    """The container registry, asked by the operator's machine.
+
+    Attributes:
+        username, password: a login for HTTP Basic; unset where anonymous reads are allowed.
+    """
+
+    connect: Endpoint | None = None
+    ca_file: str | None = None
+    username: str | None = None
+    password: SecretReference | None = None
+
+
+class Health(_Section):
+    """The health endpoint: its path, its secret and the latency budget."""
+
+    path: str = "/api/public/health"
+    secret: SecretReference
+    latency_p95_ms: int = 800
+
+
+class Realtime(_Section):
+    """Socket.IO.
+
+    Attributes:
+        auth: `session` if the namespace may be joined only by a signed-in user.
+        max_wait_s: the longest ping interval that is worth waiting for.
+    """
+
+    path: str = "/socket.io/"
+    namespace: str = "/"
+    auth: Literal["none", "session"] = "session"
+    max_wait_s: float = 60
+
+
+class SignIn(_Section):
+    """The account for the approved sign-in, and the route it is sent to."""
+
+    path: str = "/api/auth/sign-in/email"
+    email: SecretReference
+    password: SecretReference
+
+
+class Api(_Section):
+    """The CRM's public routes."""
+
+    berths: str = "/api/public/berths"
+    intake: str = "/api/public/website-inquiries"
+
+
+class Postgres(_Section):
+    """The CRM's database, reached through an SSH tunnel to its container.
+
+    Attributes:
+        major: the PostgreSQL major the plan declares.
+        user: a role that cannot write, where there is one.
+    """
+
+    major: int = 16
+    port: Port = 5432
+    database: str
+    user: str
+    password: SecretReference
+
+
+class Redis(_Section):
+    """The CRM's Redis, reached likewise. `prefix` is BullMQ's."""
+
+    port: Port = 6379
+    password: SecretReference | None = None
+    prefix: str = "bull"
+
+
+class Logs(_Section):
+    """How much of a container's log may be fetched, in bytes after compression on the server."""
+
+    max_bytes: int = 64 * 1024 * 1024
+    storm: int = Field(default=20, description="refused connections that make a storm")
+
+
+class Target(_Section):
+    """A whole target file.
+
+    Attributes:
+        rehearsal: True for a disposable stand-in; every report then says so.
+        assumed: dotted keys whose value the plan does not state. What is missing at such a place
+            is UNKNOWN ("assumed name not found"), not a failure.
+    """
+
+    target_version: Literal[1] = 1
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
+    rehearsal: bool = False
+    assumed: tuple[str, ...] = ()
+    server: Server
+    public: Public
+    nginx: Nginx
+    tls: Tls = Tls()
+    compose: Compose
+    registry: Registry = Registry()
+    health: Health
+    realtime: Realtime = Realtime()
+    sign_in: SignIn | None = None
+    api: Api = Api()
+    postgres: Postgres
+    redis: Redis = Redis()
+    logs: Logs = Logs()
+
+    @model_validator(mode="after")
+    def _assumed_keys_exist(self) -> Target:
+        wrong = [key for key in self.assumed if not _has(self, key.split("."))]
+        if wrong:
+            raise ValueError(f"assumed: no such key: {', '.join(wrong)}")
+        return self
+
+    @model_validator(mode="after")
+    def _one_service_of_each_kind(self) -> Target:
+        for kind in ("app", "worker", "postgres", "redis"):
+            count = sum(service.kind == kind for service in self.compose.services)
+            if count != 1:
+                raise ValueError(f"compose.services: {count} of kind {kind}, exactly one is needed")
+        return self
+
+    def is_assumed(self, key: str) -> bool:
+        """Tell whether the plan leaves this value open (`compose.directory`)."""
+        return key in self.assumed
+
+
+def _has(section: object, parts: list[str]) -> bool:
+    for part in parts:
+        if not isinstance(section, BaseModel) or part not in type(section).model_fields:
+            return False
+        section = getattr(section, part)
+    return True
+
+
+def path_of(name: str) -> Path:
+    """Return the path of a target given by name or file name.
+
+    Raises:
+        UsageError: there is neither such a file nor such a name.
+    """
+    given = Path(name)
+    if given.suffix == ".toml" or "/" in name:
+        if not given.is_file():
+            raise UsageError(f"--target {name}: there is no such file; give the path of a target file.")
+        return given
+    path = DIRECTORY / f"{name}.toml"
+    if not path.is_file():
+        names = ", ".join(sorted(entry.stem for entry in DIRECTORY.glob("*.toml")))
+        raise UsageError(f"--target {name}: there is no such target; use one of {names}, or a file.")
+    return path
+
+
+def load(path: Path) -> Target:
+    """Read a target file.
+
+    Raises:
+        UsageError: it cannot be read or is wrong; every mistake is listed at once.
+    """
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: cannot be read ({error}); give a readable target file.") from error
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{path}: not valid TOML ({error}); correct the file.") from error
+    try:
+        return Target.model_validate(document)
+    except ValidationError as error:
+        mistakes = [
+            f"  {'.'.join(str(part) for part in detail['loc']) or 'file'}: {_plain(detail['msg'])}"
+            for detail in error.errors(include_input=False, include_url=False)
+        ]
+        raise UsageError(
+            f"{path}: {len(mistakes)} mistake(s) in the target file; correct them:\n" + "\n".join(mistakes)
+        ) from error
+
+
+def _plain(message: str) -> str:
+    return message.removeprefix("Value error, ")

@@ -1,0 +1,1 @@
+"""The rehearsal: a disposable stand-in for the production server, made of real servers."""

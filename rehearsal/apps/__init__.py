@@ -1,0 +1,1 @@
+"""Small stand-ins for the private applications; they speak the real ones' interfaces."""

@@ -1,0 +1,1 @@
+"""What can go wrong in production, each with the items it must turn red."""

@@ -1,0 +1,1 @@
+"""Where the rehearsal's containers run."""

@@ -1,0 +1,90 @@
+"""What the process runtime runs: programs of the server, and containers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rehearsal.site import Account
+
+
+@dataclass(frozen=True)
+class Program:
+    """A process of the server itself (nginx, sshd, the object store, the registry).
+
+    Attributes:
+        ready: returns True once it serves; polled. It must not block for long.
+        unit: the systemd unit under which `systemctl` shows it; empty if it has none.
+        reload: signal number that makes it read its configuration again, if it knows one.
+    """
+
+    name: str
+    argv: tuple[str, ...]
+    account: Account
+    log: Path
+    ready: Callable[[], bool]
+    env: Mapping[str, str] = field(default_factory=dict)
+    cwd: Path | None = None
+    unit: str = ""
+    reload: int | None = None
+
+
+@dataclass(frozen=True)
+class Image:
+    """A local image as `docker image inspect` shows it.
+
+    Attributes:
+        id: `sha256:…` of the image configuration.
+        digests: RepoDigests, `repository@sha256:…`.
+    """
+
+    id: str
+    tags: tuple[str, ...]
+    digests: tuple[str, ...]
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Published:
+    """A published port: relayed from the host address to the container's."""
+
+    host_address: str
+    host_port: int
+    container_port: int
+
+
+@dataclass(frozen=True)
+class Mount:
+    """A named volume, its place inside the container and its real directory."""
+
+    volume: str
+    destination: str
+    source: Path
+
+
+@dataclass(frozen=True)
+class Container:
+    """One service of the compose project as a supervised process.
+
+    Attributes:
+        address: its own loopback address, what `inspect` reports as its network address.
+        ports: the ports it exposes.
+        health: run repeatedly; returns None while well, else a sentence. None: no health check.
+    """
+
+    service: str
+    image: Image
+    reference: str
+    argv: tuple[str, ...]
+    env: Mapping[str, str]
+    account: Account
+    address: str
+    ready: Callable[[], bool]
+    ports: tuple[int, ...] = ()
+    published: tuple[Published, ...] = ()
+    mounts: tuple[Mount, ...] = ()
+    health: Callable[[], str | None] | None = None
+    cwd: Path | None = None
+    inherit_env: Mapping[str, str] = field(default_factory=dict)
+    log_driver: str = "json-file"

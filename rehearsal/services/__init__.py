@@ -1,0 +1,1 @@
+"""The real servers of the rehearsal: how each is configured and started."""
