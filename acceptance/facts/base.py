@@ -83,10 +83,11 @@ class Noun:
             cannot look at all.
         host: True if it awaits nothing but `access.host.run`, so that its commands share the
             round trips of the other host nouns.
-        slow: a short sentence if collecting takes seconds by nature (waiting for a heartbeat).
+        needs: nouns it asks for by `access.fact`, so that they are collected from the start.
     """
 
     name: str
     model: type[Fact]
     collect: Callable[[Access], Awaitable[Fact]]
     host: bool = False
+    needs: tuple[str, ...] = ()

@@ -17,6 +17,7 @@ class Command:
         footprint: what looking leaves behind on the server; "none" for nothing but access times.
         action: name of the approval it needs; empty for a read.
         max_bytes: a longer output is cut off, and what depends on it is UNKNOWN.
+        sample: a declared sample of a watch, read anew each time; never shared between callers.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Command:
     action: str = ""
     timeout_s: float = 20
     max_bytes: int = 8 * 1024 * 1024
+    sample: bool = False
 
 
 @dataclass(frozen=True)
@@ -40,3 +42,112 @@ class Call:
 def call(command: Command, *arguments: object) -> Call:
     """Bind arguments to a declared command."""
     return Call(command, tuple(str(argument) for argument in arguments))
+
+
+# nginx and certificates
+
+NGINX_TREE = Command(
+    name="nginx-tree",
+    script=r"""
+root=$1 letsencrypt=$2
+set -- "${root%/}/"
+for options in "$letsencrypt"/options-ssl-*.conf; do
+  if [ -f "$options" ]; then set -- "$@" "$options"; fi
+done
+exec tar -cPf - --format=pax --exclude='*.key' --exclude='*.pem' --exclude='*.p12' --exclude='*.pfx' \
+  --exclude='*htpasswd*' --exclude='.git' -- "$@"
+""",
+    purpose="read nginx's configuration files, without keys and password files",
+)
+NGINX_BUILD = Command(
+    name="nginx-build",
+    script='exec "$1" -V 2>&1',
+    purpose="learn nginx's version and the paths it was built with",
+)
+NGINX_INCLUDES = Command(
+    name="nginx-includes",
+    script=r"""
+reachable() {
+  place=$1
+  while [ -n "$place" ] && [ ! -e "$place" ]; do place=${place%/*}; done
+  [ -r "${place:-/}" ] && [ -x "${place:-/}" ]
+}
+IFS=
+count=$#
+for pattern do
+  if ! reachable "${pattern%/*}"; then echo "unreadable $pattern" >&2; fi
+  for path in $pattern; do
+    if [ ! -f "$path" ]; then continue; fi
+    if [ -r "$path" ]; then set -- "$@" "$path"; else echo "unreadable $pattern" >&2; fi
+  done
+done
+shift "$count"
+if [ $# -eq 0 ]; then exit 0; fi
+exec tar -chPf - --format=pax -- "$@"
+""",
+    purpose="read the files that nginx's configuration includes from elsewhere",
+)
+NGINX_PROCESSES = Command(
+    name="nginx-processes",
+    script=r"""
+if [ ! -e "$1" ]; then
+  if [ -x "${1%/*}/" ]; then echo "stopped no pid file $1"; else echo "hidden ${1%/*} may not be searched"; fi
+  exit 0
+fi
+master=$(cat "$1") || exit 3
+case $master in
+  '' | *[!0-9]*) echo "stopped the pid file $1 holds no process id"; exit 0 ;;
+esac
+if [ ! -r "/proc/$master/stat" ]; then
+  case $(kill -0 "$master" 2>&1) in
+    *ermitted*) echo "hidden process $master belongs to somebody else and /proc hides it" ;;
+    *) echo "stopped process $master of the pid file $1 is gone" ;;
+  esac
+  exit 0
+fi
+title() { tr '\0' ' ' <"$1/cmdline" 2>/dev/null; }
+started() { line=$(cat "$1/stat" 2>/dev/null) || return 1; set -- ${line##*) }; echo "$2 ${20}"; }
+echo "hertz $(getconf CLK_TCK)"
+echo "now $(started /proc/self) $(date +%s.%N)"
+echo "master $master $(started "/proc/$master") $(title "/proc/$master")"
+for process in /proc/[0-9]*; do
+  { IFS= read -r line <"$process/stat"; } 2>/dev/null || continue
+  set -- ${line##*) }
+  if [ "$2" = "$master" ]; then echo "child ${process#/proc/} $2 ${20} $(title "$process")"; fi
+done
+""",
+    purpose="see since when nginx's workers run",
+)
+NGINX_NAMED_FILES = Command(
+    name="nginx-named-files",
+    script=r"""
+for path do
+  if answer=$(stat -L -c %F -- "$path" 2>&1); then echo "found $answer"; else echo "absent $answer"; fi
+done
+""",
+    purpose="see that the certificates, keys and other files named in nginx's configuration exist",
+    privileged=True,
+)
+NGINX_TEST = Command(
+    name="nginx-test",
+    script='exec "$1" -t -c "$2" 2>&1',
+    purpose="let nginx itself judge its configuration",
+    privileged=True,
+    footprint="may create missing log, pid and temp directories; with nginx running none",
+    action="nginx-test",
+)
+CERTIFICATES_TREE = Command(
+    name="certificates-tree",
+    script=r"""
+if [ ! -d "$1" ]; then
+  if [ -e "$1" ]; then echo "$1 is no directory" >&2; exit 5; fi
+  if [ -x "${1%/*}/" ]; then exit 4; fi
+  echo "${1%/*} may not be searched" >&2
+  exit 5
+fi
+exec tar -cPf - --format=pax --exclude='privkey*' --exclude='*.key' --exclude="${1%/}/keys" \
+  --exclude="${1%/}/accounts" --exclude="${1%/}/csr" -- "${1%/}/"
+""",
+    purpose="read certbot's certificates and renewal settings, without any private key",
+    privileged=True,
+)

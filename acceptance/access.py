@@ -1,0 +1,186 @@
+"""One run's access to one target: its transports, and the facts collected through them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Awaitable, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from acceptance.errors import UnavailableError
+from acceptance.evidence.record import LookRecord
+from acceptance.facts.base import Fact, Noun, Unavailable
+from acceptance.guard import Guard
+from acceptance.ledger import Ledger
+from acceptance.secrets import Redactor, Secrets
+from acceptance.target import Target
+from acceptance.transports.http import Http
+from acceptance.transports.postgres import Database
+from acceptance.transports.redis import Queue
+from acceptance.transports.registry import Registry
+from acceptance.transports.ssh import SshHost
+from acceptance.transports.tls import Tls
+from acceptance.transports.websocket import WebSocket
+
+if TYPE_CHECKING:
+    from acceptance.facts.containers import Containers
+
+LONGEST_LOOK_S = 150.0
+"""A fact that takes longer than this is given up."""
+
+
+class Access:
+    """The transports of a run and the facts seen through them, each looked at once.
+
+    Attributes:
+        session_cookie: the Cookie header of the approved sign-in; empty before it.
+    """
+
+    def __init__(
+        self, target: Target, secrets: Secrets, guard: Guard, ledger: Ledger, nouns: Mapping[str, Noun]
+    ) -> None:
+        self.target = target
+        self.guard = guard
+        self.session_cookie = ""
+        self._secrets = secrets
+        self._nouns = nouns
+        self._tasks: dict[str, asyncio.Task[Fact]] = {}
+        self._started = time.monotonic()
+        self.looks: list[LookRecord] = []
+        self.host = SshHost(
+            target.server, password=self._root_password, authorise=guard.command, ledger=ledger
+        )
+        self.http = Http(target.public, guard, ledger)
+        self.websocket = WebSocket(target.public, guard, ledger, target.realtime.namespace)
+        self.tls = Tls(target.public, ledger)
+        self.registry = Registry(target.registry, self._registry_password, ledger)
+        self.postgres = Database(
+            target.postgres, self._postgres_tunnel, lambda: self.secret(target.postgres.password), ledger
+        )
+        self.redis = Queue(self._redis_tunnel, self._redis_password, ledger)
+
+    @property
+    def redactor(self) -> Redactor:
+        """The run's redactor; collectors teach it the secrets they come across."""
+        return self._secrets.redactor
+
+    def secret(self, reference: str) -> str:
+        """Resolve a secret reference.
+
+        Raises:
+            UnavailableError: it cannot be resolved.
+        """
+        return self._secrets.resolve(reference)
+
+    def classify(self, value: str) -> str:
+        """Return the equality class of a value within this run."""
+        return self._secrets.classify(value)
+
+    def approved(self, action: str) -> bool:
+        """Tell whether an action is approved for this run."""
+        return self.guard.may(action)
+
+    def _root_password(self) -> str:
+        reference = self.target.server.privilege.password
+        return self.secret(reference) if reference else ""
+
+    def _registry_password(self) -> str | None:
+        reference = self.target.registry.password
+        return self.secret(reference) if reference else None
+
+    def _redis_password(self) -> str | None:
+        reference = self.target.redis.password
+        return self.secret(reference) if reference else None
+
+    async def _postgres_tunnel(self) -> Path:
+        return await self._tunnel("postgres", self.target.postgres.port)
+
+    async def _redis_tunnel(self) -> Path:
+        return await self._tunnel("redis", self.target.redis.port)
+
+    async def _tunnel(self, kind: str, port: int) -> Path:
+        containers: Containers = await self.fact("containers")  # type: ignore[assignment]
+        address = containers.address(self.target.compose.of_kind(kind).name)
+        return await self.host.forward(address, port)
+
+    async def fact(self, name: str) -> Fact:
+        """Return another noun's fact, collecting it first if that has not begun.
+
+        Raises:
+            UnavailableError: that noun could not look.
+        """
+        return await asyncio.shield(self._task(name))
+
+    def _task(self, name: str) -> asyncio.Task[Fact]:
+        if name not in self._tasks:
+            noun = self._nouns[name]
+            for needed in noun.needs:
+                self._task(needed)
+            collector = self.host.collector() if noun.host else contextlib.nullcontext()
+            self._tasks[name] = asyncio.create_task(self._collect(noun, collector), name=name)
+        return self._tasks[name]
+
+    async def _collect(self, noun: Noun, collector: AbstractAsyncContextManager[None]) -> Fact:
+        begun = time.monotonic()
+        problem: UnavailableError | None = UnavailableError("the look was cut short")
+        try:
+            async with collector, asyncio.timeout(LONGEST_LOOK_S):
+                fact = await noun.collect(self)
+            problem = None
+        except UnavailableError as error:
+            problem = error
+            raise
+        except TimeoutError as error:
+            problem = UnavailableError(f"{noun.name}: gave up after {LONGEST_LOOK_S:g} s")
+            raise problem from error
+        else:
+            return fact
+        finally:
+            self.looks.append(
+                LookRecord(
+                    fact=noun.name,
+                    started_s=round(begun - self._started, 3),
+                    seconds=round(time.monotonic() - begun, 3),
+                    state="unavailable" if problem else "known",
+                    reason=self.redactor.clean(problem.reason) if problem else "",
+                    remedy=problem.remedy if problem else "",
+                )
+            )
+
+    async def collect(self, names: Iterable[str]) -> dict[str, Fact | Unavailable]:
+        """Look for all named facts concurrently.
+
+        Returns:
+            each fact, or why there is none. A collector that breaks in an unforeseen way leaves its
+            fact unavailable, with the exception's name: it must not take the others with it.
+        """
+        tasks = {name: self._task(name) for name in names}
+        return {name: await self._settled(name, task) for name, task in tasks.items()}
+
+    async def _settled(self, name: str, task: Awaitable[Fact]) -> Fact | Unavailable:
+        try:
+            return await task
+        except UnavailableError as error:
+            return Unavailable(reason=self.redactor.clean(error.reason), remedy=error.remedy)
+        except Exception as error:
+            detail = self.redactor.clean(f"{type(error).__name__}: {error}")
+            return Unavailable(
+                reason=f"collecting {name} broke ({detail})", remedy="report it as a mistake in the suite"
+            )
+
+    async def close(self) -> None:
+        """Close every connection; ends what is still being collected."""
+        for task in self._tasks.values():
+            task.cancel()
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        await asyncio.gather(
+            self.http.close(),
+            self.postgres.close(),
+            self.redis.close(),
+            self.registry.close(),
+            return_exceptions=True,
+        )
+        await self.host.close()

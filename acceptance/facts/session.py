@@ -1,0 +1,97 @@
+"""The one approved sign-in of a run, and the cookie it brought."""
+
+from __future__ import annotations
+
+import json
+import re
+from http.cookies import CookieError, SimpleCookie
+from typing import TYPE_CHECKING
+
+from acceptance.check import Source
+from acceptance.errors import UnavailableError
+from acceptance.facts.base import Fact, Noun
+
+if TYPE_CHECKING:
+    from acceptance.access import Access
+
+_SESSION_COOKIE = re.compile(r"(__Secure-|__Host-)?[^=]*session_token")
+"""better-auth's session cookie; prefix and name are configurable (seen on better-auth 1.7.25)."""
+
+
+class Session(Fact):
+    """How signing in went. Holds no cookie value.
+
+    Attributes:
+        cookie: the session cookie's name, empty if none was set.
+    """
+
+    http_status: int
+    excerpt: str
+    cookie: str
+    secure: bool
+    http_only: bool
+    same_site: str
+    source: Source
+
+    @property
+    def signed_in(self) -> bool:
+        """True if the server accepted the login and set a session cookie."""
+        return self.http_status == 200 and bool(self.cookie)
+
+
+async def collect(access: Access) -> Session:
+    """Sign in once, as better-auth's e-mail sign-in wants it.
+
+    The answer's body holds the live token: it is not kept, and its value is made known to the redactor.
+
+    Raises:
+        UnavailableError: not approved, no account in the target, or no answer.
+    """
+    account = access.target.sign_in
+    if account is None:
+        raise UnavailableError(
+            "the target names no account to sign in with", "fill [sign_in] in the target file"
+        )
+    if not access.approved("sign-in"):
+        raise UnavailableError("needs approval: sign-in", "run again with --approve sign-in")
+    login = {"email": access.secret(account.email), "password": access.secret(account.password)}
+    answer = await access.http.send(
+        "sign-in",
+        path=account.path,
+        method="POST",
+        headers={"content-type": "application/json", "origin": access.http.url("")},
+        content=json.dumps(login).encode(),
+    )
+    document = answer.json_body()
+    if isinstance(document, dict) and isinstance(document.get("token"), str):
+        access.redactor.learn("session token", document["token"])
+    jar = _cookies(answer.headers.get("set-cookie", ""))
+    name = next((name for name in jar if _SESSION_COOKIE.fullmatch(name)), "")
+    morsel = jar[name] if name else None
+    if morsel is not None:
+        access.redactor.learn("session cookie", morsel.coded_value)
+        access.session_cookie = f"{name}={morsel.coded_value}"
+    return Session(
+        http_status=answer.status,
+        excerpt="" if answer.status == 200 else answer.excerpt,
+        cookie=name,
+        secure=bool(morsel and morsel["secure"]),
+        http_only=bool(morsel and morsel["httponly"]),
+        same_site=str(morsel["samesite"]) if morsel else "",
+        source=Source(
+            where=f"POST {answer.url}", again=f"sign in at {access.http.url('/login')} in a browser"
+        ),
+    )
+
+
+def _cookies(header: str) -> SimpleCookie:
+    jar = SimpleCookie()
+    for line in header.split("\n"):
+        try:
+            jar.load(line)
+        except CookieError:
+            continue
+    return jar
+
+
+NOUN = Noun("session", Session, collect)

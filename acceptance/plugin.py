@@ -1,0 +1,303 @@
+"""The pytest plugin: options, markers from the checklist, facts as fixtures, outcomes, exit codes.
+
+It is inert for the suite's own tests (selftest/, benchmarks/) and for --collect-only.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Generator
+from pathlib import Path
+
+import pytest
+
+from acceptance import checklist
+from acceptance.check import CheckFailedError, Evidence, NotApplicableError, recording
+from acceptance.errors import UnavailableError, UsageError
+from acceptance.evidence.record import CheckRecord
+from acceptance.facts.base import Fact
+from acceptance.facts.catalogue import NOUNS
+from acceptance.gate_run import REHEARSAL, GateRun
+from acceptance.outcome import Outcome, graded
+from acceptance.report import pytest_html, summary
+from acceptance.target import Target
+from acceptance.verdict import EXIT_CODES
+
+RUN = pytest.StashKey[GateRun]()
+EVIDENCE = pytest.StashKey[list[Evidence]]()
+OUTCOME = "acceptance_outcome"
+OWN_TESTS = ("selftest", "benchmarks")
+
+_SHOWN = {
+    Outcome.PASS: ("passed", "✓", "PASS"),
+    Outcome.FAIL: ("failed", "✗", "FAIL"),
+    Outcome.WARN: ("warned", "!", "WARN"),
+    Outcome.UNKNOWN: ("unknown", "?", "UNKNOWN"),
+    Outcome.WAIVED: ("waived", "w", "WAIVED"),
+    Outcome.NOT_APPLICABLE: ("skipped", "–", "NOT APPLICABLE"),
+}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declare the suite's options."""
+    group = parser.getgroup("acceptance", "acceptance gates")
+    group.addoption(
+        "--target",
+        default=REHEARSAL,
+        metavar="NAME|FILE",
+        help="what is judged (default: a rehearsal, booted for it)",
+    )
+    group.addoption(
+        "--approve",
+        action="append",
+        default=[],
+        metavar="ACTION",
+        help="approve one action for this run (repeatable)",
+    )
+    group.addoption("--no-approvals", action="store_true", help="approve nothing, not even on the rehearsal")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare the gates' markers, and begin a run if a gate was asked for."""
+    try:
+        gates = checklist.load()
+        for gate, title in gates.titles.items():
+            config.addinivalue_line("markers", f"{gate}: {title}")
+        if _inert(config):
+            return
+        config.stash[RUN] = GateRun(
+            gates,
+            _gate(config, gates),
+            config.getoption("--target"),
+            config.getoption("--approve"),
+            no_approvals=config.getoption("--no-approvals"),
+        )
+        config.stash[RUN].narrowed = _narrowed(config)
+    except UsageError as error:
+        raise pytest.UsageError(str(error)) from error
+    pytest_html.configure(config, config.stash[RUN].bundle.path / "report.html", config.stash[RUN])
+
+
+def _inert(config: pytest.Config) -> bool:
+    options = config.option
+    if options.collectonly or options.help or options.version or options.markers or options.showfixtures:
+        return True
+    roots = [Path(argument.split("::")[0]) for argument in config.args]
+    own = [
+        any((config.rootpath / name) in [path, *path.parents] for name in OWN_TESTS)
+        for path in map(Path.resolve, roots)
+    ]
+    if any(own) and not all(own):
+        raise UsageError("the suite's own tests and a gate cannot run together; name one of them.")
+    return any(own)
+
+
+def _gate(config: pytest.Config, gates: checklist.Checklist) -> str:
+    expression: str = config.option.markexpr
+    if expression not in gates.titles:
+        given = f"-m {expression!r} is not a gate" if expression else "no gate is named"
+        raise UsageError(f"{given}; use -m with one of: {', '.join(gates.gates)}.")
+    return expression
+
+
+def _narrowed(config: pytest.Config) -> str:
+    options = config.option
+    testpaths = [str(path) for path in config.getini("testpaths")]
+    ways = {
+        "-k": options.keyword,
+        "--lf": options.lf,
+        "--sw": getattr(options, "stepwise", False),
+        "--deselect": options.deselect,
+        "--ignore": options.ignore or options.ignore_glob,
+        "-x or --maxfail": options.maxfail,
+        "paths": [arg for arg in config.args if arg.rstrip("/") not in testpaths],
+    }
+    used = [way for way, value in ways.items() if value]
+    return f"the selection was narrowed by {', '.join(used)}" if used else ""
+
+
+def _item_id(item: pytest.Item) -> str:
+    marker = item.get_closest_marker("item")
+    return str(marker.args[0]) if marker and marker.args else ""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Give each check the markers of its item's gates, before pytest selects by marker."""
+    gates = checklist.load()
+    for item in items:
+        known = gates.items.get(_item_id(item))
+        for gate in known.gates if known else ():
+            item.add_marker(gate)
+    run = config.stash.get(RUN, None)
+    if run is not None:
+        try:
+            run.known(item_id for item in items if (item_id := _item_id(item)))
+        except UsageError as error:
+            raise pytest.UsageError(str(error)) from error
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
+    """Boot the rehearsal if it is the target, and look once for all selected checks."""
+    run = session.config.stash.get(RUN, None)
+    if run is not None and not session.testsfailed:
+        say = _teller(session.config)
+        needed = sorted({name for item in session.items for name in _nouns_of(item)})
+        try:
+            run.open(say)
+            if run.target is not None and run.target.rehearsal:
+                say("REHEARSAL — not evidence about production")
+            run.look(needed, NOUNS)
+        except UsageError as error:
+            raise pytest.UsageError(str(error)) from error
+    result = yield
+    if run is not None and not (session.shouldstop or session.shouldfail):
+        run.incomplete = ""
+    return result
+
+
+def _teller(config: pytest.Config) -> Callable[[str], None]:
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+
+    def say(line: str) -> None:
+        if reporter is not None:
+            reporter.write_line(line)
+
+    return say
+
+
+def _nouns_of(item: pytest.Item) -> tuple[str, ...]:
+    return tuple(name for name in getattr(item, "fixturenames", ()) if name in NOUNS)
+
+
+def _fact_fixture(name: str) -> object:
+    def fact(request: pytest.FixtureRequest) -> Fact:
+        return request.config.stash[RUN].fact(name)
+
+    fact.__doc__ = f"The fact `{name}`; the check is UNKNOWN if it could not be looked at."
+    return pytest.fixture(name=name)(fact)
+
+
+globals().update({f"fact_{name}": _fact_fixture(name) for name in NOUNS})
+
+
+@pytest.fixture
+def target(request: pytest.FixtureRequest) -> Target:
+    """The target that is judged."""
+    found = request.config.stash[RUN].target
+    assert found is not None
+    return found
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Collect the evidence of the claims a check makes."""
+    if RUN not in item.config.stash:
+        return (yield)
+    with recording() as evidence:
+        item.stash[EVIDENCE] = evidence
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Turn what a check raised into its outcome, and the outcome into what pytest shows."""
+    report = yield
+    run = item.config.stash.get(RUN, None)
+    if run is None or (call.when != "call" and call.excinfo is None):
+        return report
+    outcome, reason, remedy = _judged(call.excinfo)
+    listed = run.checklist.items[_item_id(item)]
+    why = inspect.cleandoc(getattr(item, "function", item).__doc__ or "")
+    record = CheckRecord(
+        name=item.nodeid,
+        item=listed.id,
+        title=why.split("\n", 1)[0],
+        why=why,
+        outcome=outcome,
+        reason=reason,
+        remedy=remedy,
+        evidence=tuple(item.stash[EVIDENCE]),
+        facts=_nouns_of(item),
+        seconds=round(call.duration, 3),
+    )
+    run.add(record)
+    _show(report, graded(outcome, listed.severity), run.redactor.clean(reason))
+    report.sections = [(title, run.redactor.clean(text)) for title, text in report.sections]
+    return report
+
+
+def _judged(raised: pytest.ExceptionInfo[BaseException] | None) -> tuple[Outcome, str, str]:
+    if raised is None:
+        return Outcome.PASS, "", ""
+    error = raised.value
+    if isinstance(error, CheckFailedError):
+        return Outcome.FAIL, str(error), ""
+    if isinstance(error, UnavailableError):
+        return Outcome.UNKNOWN, error.reason, error.remedy
+    if isinstance(error, NotApplicableError):
+        return Outcome.NOT_APPLICABLE, str(error), ""
+    broke = raised.exconly(tryshort=True).splitlines()[0]
+    return Outcome.UNKNOWN, f"the check itself broke ({broke})", "report it as a mistake in the suite"
+
+
+def _show(report: pytest.TestReport, outcome: Outcome, reason: str) -> None:
+    setattr(report, OUTCOME, outcome)
+    if outcome in (Outcome.PASS, Outcome.WARN):
+        report.outcome, report.longrepr = "passed", None
+    elif outcome is Outcome.NOT_APPLICABLE:
+        report.outcome, report.longrepr = "skipped", (report.location[0], report.location[1] or 0, reason)
+    else:
+        report.outcome, report.longrepr = "failed", reason
+
+
+def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:
+    """Show our outcomes: never an unknown as a failure or a skip."""
+    outcome = getattr(report, OUTCOME, None)
+    return _SHOWN[outcome] if outcome is not None else None
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Write the reports and turn the verdict into the exit code."""
+    run = session.config.stash.get(RUN, None)
+    if run is None:
+        return
+    if exitstatus not in (
+        pytest.ExitCode.OK,
+        pytest.ExitCode.TESTS_FAILED,
+        pytest.ExitCode.NO_TESTS_COLLECTED,
+    ):
+        run.incomplete = f"pytest ended with exit code {int(exitstatus)}"
+    try:
+        record = run.finish()
+    finally:
+        run.close()
+    if not run.incomplete:
+        session.exitstatus = EXIT_CODES[record.verdict]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """End with a table by section, what failed and what to do, and where the report is."""
+    run = config.stash.get(RUN, None)
+    if run is None or run.final is None:
+        return
+    terminalreporter.ensure_newline()
+    for line in summary.lines(
+        run.final,
+        width=terminalreporter._tw.fullwidth,
+        colour=terminalreporter.hasmarkup,
+        report_path=str(run.bundle.path),
+    ):
+        terminalreporter.write_line(line)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Replace the incomplete verdict, after every other report is written."""
+    run = config.stash.get(RUN, None)
+    if run is not None:
+        run.seal()

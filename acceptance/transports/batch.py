@@ -1,0 +1,197 @@
+"""A shell on the server that is kept for the run and fed with batches of declared calls.
+
+The shell is POSIX `sh` reading its commands from standard input. Every call runs under a time limit
+with empty standard input; its output comes back base64-encoded between marker lines, so it can hold
+anything. Nothing is written on the server: no file, no history.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import shlex
+import time
+from collections.abc import Callable, Sequence
+
+from acceptance.errors import RefusedError, UnavailableError
+from acceptance.guard.commands import Call
+from acceptance.transports.host import Result
+
+KILL_AFTER_S = 2
+"""How long after its time limit a command that ignores SIGTERM is killed, in seconds."""
+
+GRACE_S = 10
+"""How long the answer to a call may be on its way beyond the command's own time limit, in seconds."""
+
+STDERR_BYTES = 4096
+"""How much of the end of standard error comes back."""
+
+_CHUNK = 256 * 1024
+
+_PREAMBLE = """\
+export LC_ALL=C LANG=C
+unset ENV BASH_ENV CDPATH
+cd /
+exec 9>&1
+_run() {{
+_id=$1 _limit=$2 _bytes=$3
+shift 3
+printf '\\n{nonce} begin %s\\n' "$_id"
+{{
+_code=$({{ {{ timeout -k {kill} "$_limit" /bin/sh -c "$@" 3>&- 9>&- </dev/null; echo "$?" >&3; }} \
+| head -c "$_bytes" | base64 -w 0 >&9; }} 3>&1)
+printf '\\n{nonce} code %s\\n' "$_code" >&9
+}} 2>&1 >/dev/null | tail -c {stderr} | base64 -w 0
+printf '\\n{nonce} done %s\\n' "$_id"
+}}
+"""
+
+Note = Callable[[Call, float, str], None]
+"""Told of every call as it is answered: the call, the seconds it took, and how it ended."""
+
+
+def preamble(nonce: str) -> bytes:
+    """Return what makes a fresh POSIX shell ready for batches."""
+    return _PREAMBLE.format(nonce=nonce, kill=KILL_AFTER_S, stderr=STDERR_BYTES).encode()
+
+
+def encode(index: int, call: Call) -> bytes:
+    """Return the line that runs one call; arguments become positional parameters, never shell text.
+
+    Raises:
+        RefusedError: an argument holds a NUL, which no argument of a process can.
+    """
+    words = (call.command.script, call.command.name, *call.arguments)
+    if any("\0" in word for word in words):
+        raise RefusedError(f"{call.command.name}: an argument holds a NUL character")
+    limits = f"{call.command.timeout_s:g} {call.command.max_bytes + 1}"
+    quoted = " ".join(shlex.quote(word) for word in words)
+    return f"_run {index} {limits} {quoted}\n".encode("utf-8", errors="surrogateescape")
+
+
+class Lines:
+    """Lines of any length from a stream; asyncio's own reader is slow and limited there."""
+
+    def __init__(self, reader: asyncio.StreamReader) -> None:
+        self._reader = reader
+        self._buffer = bytearray()
+
+    async def next(self, limit: int = 1024 * 1024) -> bytes:
+        """Return the next line without its line break.
+
+        Raises:
+            EOFError: the stream ended, or the line is longer than `limit` bytes.
+        """
+        searched = 0
+        while (end := self._buffer.find(b"\n", searched)) < 0:
+            searched = len(self._buffer)
+            if searched > limit:
+                raise EOFError("a line is longer than announced")
+            chunk = await self._reader.read(_CHUNK)
+            if not chunk:
+                raise EOFError("end of stream")
+            self._buffer += chunk
+        line = bytes(self._buffer[:end])
+        del self._buffer[: end + 1]
+        return line
+
+
+class RemoteShell:
+    """One kept shell.
+
+    Args:
+        lines: its standard output.
+        write: appends to its standard input.
+        nonce: marks the protocol's own lines; unknown to the commands that are run.
+        note: told of every call.
+        why_ended: the reason for a stream that ended, asked for only then; empty if unknown.
+    """
+
+    def __init__(
+        self,
+        lines: Lines,
+        write: Callable[[bytes], None],
+        nonce: str,
+        note: Note,
+        why_ended: Callable[[], str] = str,
+    ) -> None:
+        self._lines = lines
+        self._write = write
+        self._mark = nonce.encode()
+        self._note = note
+        self._why_ended = why_ended
+        self._turn = asyncio.Lock()
+        self._broken: UnavailableError | None = None
+
+    async def run(
+        self, calls: Sequence[Call], deliver: Callable[[Call, Result | UnavailableError], None]
+    ) -> None:
+        """Send all calls at once and hand over each result as soon as it is there, in order.
+
+        What has no answer because the connection broke gets an UnavailableError instead.
+        """
+        async with self._turn:
+            answered = 0
+            try:
+                if self._broken is None:
+                    self._write(b"".join(encode(index, call) for index, call in enumerate(calls)))
+                    for index, call in enumerate(calls):
+                        deliver(call, await self._answer(index, call))
+                        answered += 1
+            except UnavailableError as error:
+                self._broken = error
+            except asyncio.CancelledError:
+                self._broken = UnavailableError("the connection was closed before the answer came")
+                raise
+            for call in calls[answered:]:
+                deliver(call, self._broken or UnavailableError("the connection was closed"))
+
+    async def _answer(self, index: int, call: Call) -> Result:
+        begun = time.monotonic()
+        how = "no answer"
+        try:
+            async with asyncio.timeout(call.command.timeout_s + KILL_AFTER_S + GRACE_S):
+                result = await self._read(index, call)
+            how = "timed out" if result.timed_out else f"exit code {result.rc}"
+        except TimeoutError as error:
+            raise UnavailableError(f"the connection broke: no answer to {call.command.name}") from error
+        except (EOFError, ValueError) as error:
+            why = self._why_ended() or str(error)
+            raise UnavailableError(
+                f"the connection broke before {call.command.name} answered: {why}"
+            ) from error
+        finally:
+            self._note(call, time.monotonic() - begun, how)
+        return result
+
+    async def _read(self, index: int, call: Call) -> Result:
+        command = call.command
+        await self._until(b"begin %d" % index)
+        begun = time.monotonic()
+        stdout, end = await self._payload(command.max_bytes)
+        seconds = time.monotonic() - begun
+        stderr, _ = await self._payload(STDERR_BYTES)
+        rc = int(end.removeprefix(b"code "))
+        return Result(
+            call=call,
+            rc=rc,
+            stdout=stdout[: command.max_bytes],
+            stderr=stderr.decode("utf-8", errors="replace"),
+            truncated=len(stdout) > command.max_bytes,
+            # 124 and 137 are timeout's own codes (coreutils), but a command may use them too
+            timed_out=rc in (124, 137) and seconds >= command.timeout_s / 2,
+        )
+
+    async def _until(self, marker: bytes) -> None:
+        wanted = self._mark + b" " + marker
+        while await self._lines.next() != wanted:
+            pass
+
+    async def _payload(self, max_bytes: int) -> tuple[bytes, bytes]:
+        """Return the decoded bytes before the next marker, and the marker."""
+        content = b""
+        while True:
+            line = await self._lines.next(limit=max_bytes * 4 // 3 + _CHUNK)
+            if line.startswith(self._mark + b" "):
+                return base64.b64decode(content, validate=True), line[len(self._mark) + 1 :]
+            content += line

@@ -1,0 +1,97 @@
+"""PostgreSQL through an SSH tunnel to its container. Runs the suite's own queries only, read-only."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import psycopg
+from psycopg.rows import dict_row
+
+from acceptance.errors import RefusedError, UnavailableError
+from acceptance.ledger import Ledger
+from acceptance.target import Postgres
+
+QUERIES = Path(__file__).resolve().parent.parent / "queries"
+"""One query per file, named after it; what is not there cannot be sent."""
+
+
+class Database:
+    """The CRM's database.
+
+    Args:
+        tunnel: opens the tunnel and returns the local Unix socket's path.
+        password: resolves the password when it is needed.
+    """
+
+    def __init__(
+        self,
+        settings: Postgres,
+        tunnel: Callable[[], Awaitable[Path]],
+        password: Callable[[], str],
+        ledger: Ledger,
+    ) -> None:
+        self._settings = settings
+        self._tunnel = tunnel
+        self._password = password
+        self._ledger = ledger
+        self._connection: psycopg.AsyncConnection[dict[str, object]] | None = None
+
+    async def query(self, name: str, **parameters: object) -> list[dict[str, object]]:
+        """Run the query `acceptance/queries/<name>.sql` and return its rows.
+
+        Raises:
+            RefusedError: there is no such query.
+            UnavailableError: the database cannot be reached, or refuses the login or the query.
+        """
+        path = QUERIES / f"{name}.sql"
+        if not path.is_file():
+            self._ledger.record("postgres", name, kind="refused", result="not declared")
+            raise RefusedError(f"postgres: there is no query {name} in acceptance/queries; nothing was sent")
+        started = time.perf_counter()
+        result = "no answer"
+        try:
+            connection = await self._connect()
+            statement = path.read_text(encoding="utf-8").encode()
+            cursor = await connection.execute(statement, parameters or None)
+            rows = await cursor.fetchall()
+            result = f"{len(rows)} rows"
+        except psycopg.Error as error:
+            result = _explain(error)
+            raise UnavailableError(
+                f"PostgreSQL, query {name}: {result}",
+                f"check the database's address and the role {self._settings.user}",
+            ) from error
+        finally:
+            self._ledger.record("postgres", name, seconds=time.perf_counter() - started, result=result)
+        return rows
+
+    async def _connect(self) -> psycopg.AsyncConnection[dict[str, object]]:
+        if self._connection is None:
+            socket = await self._tunnel()
+            self._connection = await psycopg.AsyncConnection.connect(
+                host=str(socket.parent),
+                port=self._settings.port,
+                dbname=self._settings.database,
+                user=self._settings.user,
+                password=self._password(),
+                application_name="port-nimara-acceptance",
+                connect_timeout=10,
+                sslmode="disable",
+                gssencmode="disable",
+                autocommit=True,
+                options="-c default_transaction_read_only=on -c statement_timeout=15000",
+                row_factory=dict_row,
+            )
+        return self._connection
+
+    async def close(self) -> None:
+        """Close the connection."""
+        if self._connection is not None:
+            await self._connection.close()
+
+
+def _explain(error: psycopg.Error) -> str:
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[-1].removeprefix("FATAL:").strip()

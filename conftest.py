@@ -1,0 +1,3 @@
+"""Loads the acceptance plugin and nothing else."""
+
+pytest_plugins = ["acceptance.plugin"]

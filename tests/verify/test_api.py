@@ -1,0 +1,50 @@
+"""Do the CRM's public routes answer as the website needs them?"""
+
+from __future__ import annotations
+
+import pytest
+
+from acceptance.check import verify
+from acceptance.errors import UnavailableError
+from acceptance.facts.api import Api
+
+
+@pytest.mark.item("api.berths")
+def test_berth_list_has_its_schema(api: Api) -> None:
+    """The public berth list is a list of berths.
+
+    The website's map is drawn from it after the cutover; an error page there empties the map.
+    """
+    berths = api.berths
+    verify(
+        berths.http_status == 200 and berths.count is not None and not berths.incomplete,
+        expected="HTTP 200 and a list of berths, each with id, name and status",
+        seen=f"HTTP {berths.http_status}, {_described(api)}",
+        source=berths.source,
+    )
+
+
+def _described(api: Api) -> str:
+    if api.berths.count is None:
+        return f"no list: {api.berths.excerpt}"
+    return "; ".join(api.berths.incomplete) or f"{api.berths.count} berths"
+
+
+@pytest.mark.item("api.intake-guarded")
+def test_intake_refuses_a_wrong_secret(api: Api) -> None:
+    """Intake refuses a wrong secret with 401 or 403.
+
+    503 means that the app has no secret, so the website's inquiries would be lost; anything else means
+    that strangers may store inquiries. The body sent could not be stored even if it were accepted.
+    """
+    intake = api.intake
+    if intake.http_status in (429, 502, 504):
+        raise UnavailableError(
+            f"intake could not be judged: HTTP {intake.http_status} {intake.excerpt}".strip()
+        )
+    verify(
+        intake.http_status in (401, 403),
+        expected="HTTP 401 or 403",
+        seen=f"HTTP {intake.http_status} {intake.excerpt}".strip(),
+        source=intake.source,
+    )
