@@ -5,15 +5,14 @@ It is inert for the suite's own tests (selftest/, benchmarks/) and for --collect
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
 
-from acceptance import checklist
-from acceptance.check import CheckFailedError, Evidence, NotApplicableError, recording
-from acceptance.errors import UnavailableError, UsageError
+from acceptance import checklist, judge
+from acceptance.check import Evidence, recording
+from acceptance.errors import UsageError
 from acceptance.evidence.record import CheckRecord
 from acceptance.facts.base import Fact
 from acceptance.facts.catalogue import NOUNS
@@ -210,13 +209,13 @@ def pytest_runtest_makereport(
     run = item.config.stash.get(RUN, None)
     if run is None or (call.when != "call" and call.excinfo is None):
         return report
-    outcome, reason, remedy = _judged(call.excinfo)
+    outcome, reason, remedy = judge.outcome_of(call.excinfo.value if call.excinfo else None)
     listed = run.checklist.items[_item_id(item)]
-    why = inspect.cleandoc(getattr(item, "function", item).__doc__ or "")
+    title, why = judge.titles(getattr(item, "function", item))
     record = CheckRecord(
         name=item.nodeid,
         item=listed.id,
-        title=why.split("\n", 1)[0],
+        title=title,
         why=why,
         outcome=outcome,
         reason=reason,
@@ -229,20 +228,6 @@ def pytest_runtest_makereport(
     _show(report, graded(outcome, listed.severity), run.redactor.clean(reason))
     report.sections = [(title, run.redactor.clean(text)) for title, text in report.sections]
     return report
-
-
-def _judged(raised: pytest.ExceptionInfo[BaseException] | None) -> tuple[Outcome, str, str]:
-    if raised is None:
-        return Outcome.PASS, "", ""
-    error = raised.value
-    if isinstance(error, CheckFailedError):
-        return Outcome.FAIL, str(error), ""
-    if isinstance(error, UnavailableError):
-        return Outcome.UNKNOWN, error.reason, error.remedy
-    if isinstance(error, NotApplicableError):
-        return Outcome.NOT_APPLICABLE, str(error), ""
-    broke = raised.exconly(tryshort=True).splitlines()[0]
-    return Outcome.UNKNOWN, f"the check itself broke ({broke})", "report it as a mistake in the suite"
 
 
 def _show(report: pytest.TestReport, outcome: Outcome, reason: str) -> None:

@@ -13,6 +13,8 @@ HOSTNAME = "crm.portnimara.test"
 REGISTRY_NAME = "registry.portnimara.test"
 STORAGE_NAME = "s3.portnimara.test"
 PROJECT = "pn-crm"
+APP = "crm-app"
+WORKER = "crm-worker"
 
 _ADDRESSES = {
     "public": 10,

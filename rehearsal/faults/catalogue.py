@@ -1,0 +1,15 @@
+"""Every fault that the rehearsal can inject."""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+from rehearsal.faults import api, containers, health, logs, nginx, realtime, sources, tls
+from rehearsal.faults.base import Fault
+
+_MODULES: tuple[ModuleType, ...] = (nginx, tls, containers, health, realtime, logs, api, sources)
+
+FAULTS = {
+    value.name: value for module in _MODULES for value in vars(module).values() if isinstance(value, Fault)
+}
+"""Every fault by its name."""

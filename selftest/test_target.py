@@ -1,0 +1,100 @@
+"""Target files: what is accepted, and how mistakes are told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from acceptance import target
+from acceptance.errors import UsageError
+
+MINIMAL = """
+name = "example"
+[server]
+address = "server.example"
+user = "operator"
+identity = "~/.ssh/id_ed25519"
+[public]
+name = "crm.example"
+[nginx]
+vhost = "crm.conf"
+upstream = { address = "127.0.0.1", port = 7100 }
+[compose]
+project = "pn-crm"
+directory = "/opt/pn-crm"
+services = [
+  { name = "postgres", image = "postgres:16-alpine", kind = "postgres" },
+  { name = "redis", image = "redis:7-alpine", kind = "redis" },
+  { name = "crm-app", image = "registry.example/crm-app:latest", kind = "app" },
+  { name = "crm-worker", image = "registry.example/crm-worker:latest", kind = "worker" },
+]
+[health]
+secret = "env:WEBSITE_INTAKE_SECRET"
+[postgres]
+database = "crm"
+user = "reader"
+password = "env:PN_DATABASE_PASSWORD"
+"""
+
+
+def _load(directory: Path, text: str) -> target.Target:
+    path = directory / "t.toml"
+    path.write_text(text, encoding="utf-8")
+    return target.load(path)
+
+
+def test_a_minimal_target_gets_the_plans_defaults(tmp_path: Path) -> None:
+    loaded = _load(tmp_path, MINIMAL)
+    assert loaded.public.https == target.Endpoint(address="crm.example", port=443)
+    assert loaded.nginx.body_size_mb == 64
+    assert loaded.compose.env_path == "/opt/pn-crm/.env"
+    assert not loaded.rehearsal
+
+
+def test_several_mistakes_are_listed_at_once(tmp_path: Path) -> None:
+    text = MINIMAL.replace('address = "server.example"', "").replace('"/opt/pn-crm"', '"opt"') + "\n[extra]\nx = 1\n"
+    with pytest.raises(UsageError) as caught:
+        _load(tmp_path, text)
+    message = str(caught.value)
+    assert "server.address" in message
+    assert "compose.directory" in message
+    assert "extra" in message
+    assert "3 mistake(s)" in message
+
+
+def test_a_literal_secret_is_refused_and_not_repeated(tmp_path: Path) -> None:
+    literal = "hunter2-hunter2"
+    with pytest.raises(UsageError) as caught:
+        _load(tmp_path, MINIMAL.replace("env:PN_DATABASE_PASSWORD", literal))
+    assert "must be a reference" in str(caught.value)
+    assert literal not in str(caught.value)
+
+
+def test_a_missing_kind_of_service_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="0 of kind worker"):
+        _load(tmp_path, MINIMAL.replace('kind = "worker"', 'kind = "other"'))
+
+
+def test_assumed_keys_must_exist(tmp_path: Path) -> None:
+    assert _load(tmp_path, 'assumed = ["compose.directory"]\n' + MINIMAL).is_assumed("compose.directory")
+    with pytest.raises(UsageError, match="no such key: compose.folder"):
+        _load(tmp_path, 'assumed = ["compose.folder"]\n' + MINIMAL)
+
+
+def test_broken_toml_and_missing_files_are_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="not valid TOML"):
+        _load(tmp_path, "name = ")
+    with pytest.raises(UsageError, match="cannot be read"):
+        target.load(tmp_path / "absent.toml")
+    with pytest.raises(UsageError, match="no such target"):
+        target.path_of("absent")
+    with pytest.raises(UsageError, match="no such file"):
+        target.path_of("./absent.toml")
+
+
+def test_the_shipped_targets_load() -> None:
+    paths = sorted(target.DIRECTORY.glob("*.toml"))
+    assert paths
+    for path in paths:
+        assert target.load(path).name == path.stem
