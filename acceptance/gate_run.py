@@ -8,6 +8,8 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
+from testinfra.host import Host
+
 from acceptance import __version__, run, target
 from acceptance.access import Access
 from acceptance.checklist import Checklist
@@ -20,6 +22,7 @@ from acceptance.ledger import Ledger
 from acceptance.loop import Loop
 from acceptance.report import junit, pytest_html, signoff
 from acceptance.secrets import Redactor, Secrets
+from acceptance.transports.testinfra_backend import get_host
 from acceptance.verdict import Verdict, decide
 
 REHEARSAL = "rehearsal"
@@ -30,6 +33,7 @@ class GateRun:
     """Everything between the command line and the verdict of one gate.
 
     Attributes:
+        name: the target's.
         narrowed: how the operator narrowed the selection, empty if not; the verdict is then HOLD at best.
         incomplete: why the run did not come to its end, empty once it has.
     """
@@ -63,8 +67,8 @@ class GateRun:
         if target_name != REHEARSAL:
             self._path = target.path_of(target_name)
             self.target = target.load(self._path)
-        self._name = self.target.name if self.target else REHEARSAL
-        self.bundle = Bundle(self._name, gate, self.redactor)
+        self.name = self.target.name if self.target else REHEARSAL
+        self.bundle = Bundle(self.name, gate, self.redactor)
         self.ledger = Ledger(self.bundle.path / "ledger.jsonl", self.redactor)
         self.bundle.begin(self.record())
 
@@ -109,6 +113,11 @@ class GateRun:
         if isinstance(fact, Unavailable):
             raise UnavailableError(fact.reason, fact.remedy)
         return fact
+
+    def testinfra_host(self) -> Host:
+        """Return testinfra's view of the server, over this run's login."""
+        assert self._access is not None
+        return get_host(self._access.host, self._loop)
 
     def known(self, item_ids: Iterable[str]) -> None:
         """Note which items have checks at all; the others are planned."""
@@ -178,7 +187,7 @@ class GateRun:
 
     def _target_record(self) -> TargetRecord:
         return TargetRecord(
-            name=self._name,
+            name=self.name,
             public_name=self.target.public.name if self.target else "",
             server=f"{self.target.server.user}@{self.target.server.address}:{self.target.server.port}"
             if self.target

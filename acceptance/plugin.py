@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
+from testinfra.host import Host
 
 from acceptance import checklist, judge
 from acceptance.check import Evidence, recording
@@ -23,7 +24,7 @@ from acceptance.target import Target
 from acceptance.verdict import EXIT_CODES
 
 RUN = pytest.StashKey[GateRun]()
-EVIDENCE = pytest.StashKey[list[Evidence]]()
+EVIDENCE: pytest.StashKey[list[Evidence]] = pytest.StashKey()
 OUTCOME = "acceptance_outcome"
 OWN_TESTS = ("selftest", "benchmarks")
 
@@ -75,7 +76,14 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[RUN].narrowed = _narrowed(config)
     except UsageError as error:
         raise pytest.UsageError(str(error)) from error
-    pytest_html.configure(config, config.stash[RUN].bundle.path / "report.html", config.stash[RUN])
+    run = config.stash[RUN]
+    pytest_html.configure(config, run.bundle.path / "report.html")
+    rows = pytest_html.HtmlRows(
+        run.check_named,
+        {item.id: (item.claim, item.severity) for item in run.items},
+        {"Gate": run.gate, "Target": run.name},
+    )
+    config.pluginmanager.register(rows, "acceptance-html-rows")
 
 
 def _inert(config: pytest.Config) -> bool:
@@ -190,6 +198,12 @@ def target(request: pytest.FixtureRequest) -> Target:
     return found
 
 
+@pytest.fixture(scope="session")
+def host(request: pytest.FixtureRequest) -> Host:
+    """The server through testinfra's modules, over the run's own login; declared reads only."""
+    return request.config.stash[RUN].testinfra_host()
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Collect the evidence of the claims a check makes."""
@@ -212,6 +226,7 @@ def pytest_runtest_makereport(
     outcome, reason, remedy = judge.outcome_of(call.excinfo.value if call.excinfo else None)
     listed = run.checklist.items[_item_id(item)]
     title, why = judge.titles(getattr(item, "function", item))
+    evidence = item.stash[EVIDENCE]
     record = CheckRecord(
         name=item.nodeid,
         item=listed.id,
@@ -220,7 +235,7 @@ def pytest_runtest_makereport(
         outcome=outcome,
         reason=reason,
         remedy=remedy,
-        evidence=tuple(item.stash[EVIDENCE]),
+        evidence=tuple(evidence),
         facts=_nouns_of(item),
         seconds=round(call.duration, 3),
     )

@@ -205,6 +205,34 @@ class Compose(_Section):
         """The .env file's absolute path."""
         return f"{self.directory}/{self.env_file}"
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The services' names."""
+        return tuple(service.name for service in self.services)
+
+    @property
+    def built_names(self) -> tuple[str, ...]:
+        """The names of the services whose images our CI builds."""
+        return tuple(service.name for service in self.services if service.built)
+
+    @property
+    def published(self) -> tuple[str, ...]:
+        """The declared port mappings, for people."""
+        return tuple(
+            f"{service.name} {port.host}→{port.container}"
+            for service in self.services
+            for port in service.ports
+        )
+
+    @property
+    def mounted(self) -> tuple[str, ...]:
+        """The declared volumes and where they must be mounted, for people."""
+        return tuple(
+            f"{service.name} {volume.name} on {volume.destination}"
+            for service in self.services
+            for volume in service.volumes
+        )
+
     def of_kind(self, kind: str) -> Service:
         """Return the service of that kind.
 

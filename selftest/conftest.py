@@ -15,7 +15,7 @@ _TABLE = pytest.StashKey[Table]()
 @pytest.fixture(scope="session")
 def rehearsal() -> Iterator[Rehearsal]:
     """A healthy rehearsal; a test that changes it must put it back."""
-    with boot(lambda line: None) as booted:
+    with boot(lambda _line: None) as booted:
         yield booted
 
 

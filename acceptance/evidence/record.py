@@ -82,7 +82,6 @@ class RunRecord(_Model):
         reason: why the verdict is what it is, in one sentence ("2 blockers failed: …").
         approved: the actions that were approved.
         round_trips, logins: what the SSH transport counted.
-        next_steps: what the verdict asks of the operator.
     """
 
     record_version: Literal[1] = 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from acceptance.check import Source
+from acceptance.errors import UnavailableError
 from acceptance.facts.base import Fact, Noun
 
 if TYPE_CHECKING:
@@ -29,6 +30,12 @@ class Berths(Fact):
     excerpt: str
     source: Source
 
+    @property
+    def summary(self) -> str:
+        """The answer in a few words."""
+        entries = f"no list: {self.excerpt}" if self.count is None else f"{self.count} berths"
+        return f"HTTP {self.http_status}, {'; '.join(self.incomplete) or entries}"
+
 
 class Intake(Fact):
     """How intake answers a wrong secret."""
@@ -36,6 +43,21 @@ class Intake(Fact):
     http_status: int
     excerpt: str
     source: Source
+
+    @property
+    def summary(self) -> str:
+        """The answer in a few words."""
+        return f"HTTP {self.http_status} {self.excerpt}".strip()
+
+    def verdict_status(self) -> int:
+        """Return the status that intake itself answered with.
+
+        Raises:
+            UnavailableError: it was the proxy or a rate limit that answered, so nothing is known of intake.
+        """
+        if self.http_status in (429, 502, 504):
+            raise UnavailableError(f"intake itself did not answer ({self.summary})")
+        return self.http_status
 
 
 class Api(Fact):

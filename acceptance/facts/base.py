@@ -59,8 +59,16 @@ class Unavailable(BaseModel):
         return cls(reason=error.reason, remedy=error.remedy)
 
 
-Attempt = Annotated[Known[T] | Unavailable, Field(discriminator="state")]
-"""A part of a fact that may be out of reach while the rest is known."""
+if TYPE_CHECKING:
+    Attempt = Known[T] | Unavailable
+else:
+
+    class Attempt:
+        """A part of a fact that may be out of reach while the rest is known: `Attempt[int]`."""
+
+        def __class_getitem__(cls, item: object) -> object:
+            """Return the type that pydantic sees; an alias of a generic model loses its parameter."""
+            return Annotated[Known[item] | Unavailable, Field(discriminator="state")]
 
 
 def known(attempt: Known[T] | Unavailable) -> T:

@@ -147,7 +147,7 @@ class Tree:
         return True
 
     def glob(self, pattern: str) -> tuple[str, ...]:
-        """Return the paths that match a pattern, in the order of glob(3): by byte.
+        """Expand a pattern to what it matches, sorted by byte as nginx reads it.
 
         Raises:
             OutsideError: the pattern reaches out of the tree.

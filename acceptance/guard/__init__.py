@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from functools import cache
 
 from acceptance.errors import RefusedError, UnavailableError, UsageError
-from acceptance.guard import commands, messages, requests
+from acceptance.guard import commands, messages, requests, testinfra
 from acceptance.guard.commands import Call, Command
 from acceptance.guard.messages import Message
 from acceptance.guard.requests import Request
@@ -16,7 +16,10 @@ from acceptance.ledger import Kind, Ledger
 @cache
 def declared_commands() -> frozenset[Command]:
     """Return every declared remote command."""
-    return frozenset(value for value in vars(commands).values() if isinstance(value, Command))
+    own = {value for value in vars(commands).values() if isinstance(value, Command)}
+    for shape in testinfra.SHAPES.values():
+        own |= {command for command in (shape.command, shape.as_root) if command is not None}
+    return frozenset(own)
 
 
 @cache

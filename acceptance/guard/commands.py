@@ -100,8 +100,8 @@ case $master in
 esac
 if [ ! -r "/proc/$master/stat" ]; then
   case $(kill -0 "$master" 2>&1) in
-    *ermitted*) echo "hidden process $master belongs to somebody else and /proc hides it" ;;
-    *) echo "stopped process $master of the pid file $1 is gone" ;;
+    *"No such process"*) echo "stopped process $master of the pid file $1 is gone" ;;
+    *) echo "hidden process $master belongs to somebody else and /proc hides it" ;;
   esac
   exit 0
 fi
@@ -150,4 +150,60 @@ exec tar -cPf - --format=pax --exclude='privkey*' --exclude='*.key' --exclude="$
 """,
     purpose="read certbot's certificates and renewal settings, without any private key",
     privileged=True,
+)
+
+
+# containers, their images and their logs; the .env file
+
+_INSPECT_PROJECT = r"""
+date -u +%Y-%m-%dT%H:%M:%SZ
+ids=$("$1" ps -aq --no-trunc --filter "label=com.docker.compose.project=$2") || exit $?
+if [ -z "$ids" ]; then echo '[]'; exit 0; fi
+exec "$1" inspect $ids
+"""
+CONTAINERS_INSPECT = Command(
+    name="containers-inspect",
+    script=_INSPECT_PROJECT,
+    purpose="read the state, image, ports, mounts and variables of the project's containers",
+    privileged=True,
+)
+CONTAINERS_SAMPLE = Command(
+    name="containers-sample",
+    script="sleep 1" + _INSPECT_PROJECT,
+    purpose="see a second later whether a container was restarted meanwhile",
+    privileged=True,
+    sample=True,
+)
+IMAGES_INSPECT = Command(
+    name="images-inspect",
+    script=r"""
+docker=$1
+shift
+exec "$docker" image inspect "$@"
+""",
+    purpose="read digests and labels of the images in use",
+    privileged=True,
+)
+CONTAINER_LOG = Command(
+    name="container-log",
+    script=r"""
+{
+  "$1" logs --timestamps --since "$3" "$2" 2>&1
+  printf '\nexit %s\n' "$?"
+} | gzip -c | head -c "$4"
+""",
+    purpose="read a container's log since its start",
+    privileged=True,
+    timeout_s=60,
+    max_bytes=64 * 1024 * 1024,
+)
+DEPLOY_ENV_FILE = Command(
+    name="deploy-env-file",
+    script=r"""
+stat -L -c '%F|%a|%U|%G' -- "$1" || exit 3
+if [ -f "$1" ]; then exec cat -- "$1"; fi
+""",
+    purpose="compare the .env file with what the containers hold; the values stay in memory",
+    privileged=True,
+    max_bytes=1024 * 1024,
 )

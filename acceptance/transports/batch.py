@@ -11,7 +11,7 @@ import asyncio
 import base64
 import shlex
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from acceptance.errors import RefusedError, UnavailableError
 from acceptance.guard.commands import Call
@@ -49,21 +49,28 @@ printf '\\n{nonce} done %s\\n' "$_id"
 Note = Callable[[Call, float, str], None]
 """Told of every call as it is answered: the call, the seconds it took, and how it ended."""
 
+Deliver = Callable[[int, Result | UnavailableError], None]
+"""Takes the outcome of the call with that index."""
+
 
 def preamble(nonce: str) -> bytes:
     """Return what makes a fresh POSIX shell ready for batches."""
     return _PREAMBLE.format(nonce=nonce, kill=KILL_AFTER_S, stderr=STDERR_BYTES).encode()
 
 
-def encode(index: int, call: Call) -> bytes:
-    """Return the line that runs one call; arguments become positional parameters, never shell text.
+def check(call: Call) -> None:
+    """Make sure that a call can be sent.
 
     Raises:
         RefusedError: an argument holds a NUL, which no argument of a process can.
     """
-    words = (call.command.script, call.command.name, *call.arguments)
-    if any("\0" in word for word in words):
+    if any("\0" in argument for argument in call.arguments):
         raise RefusedError(f"{call.command.name}: an argument holds a NUL character")
+
+
+def encode(index: int, call: Call) -> bytes:
+    """Return the line that runs one call; arguments become positional parameters, never shell text."""
+    words = (call.command.script, call.command.name, *call.arguments)
     limits = f"{call.command.timeout_s:g} {call.command.max_bytes + 1}"
     quoted = " ".join(shlex.quote(word) for word in words)
     return f"_run {index} {limits} {quoted}\n".encode("utf-8", errors="surrogateescape")
@@ -113,7 +120,7 @@ class RemoteShell:
         write: Callable[[bytes], None],
         nonce: str,
         note: Note,
-        why_ended: Callable[[], str] = str,
+        why_ended: Callable[[], Awaitable[str]],
     ) -> None:
         self._lines = lines
         self._write = write
@@ -123,9 +130,7 @@ class RemoteShell:
         self._turn = asyncio.Lock()
         self._broken: UnavailableError | None = None
 
-    async def run(
-        self, calls: Sequence[Call], deliver: Callable[[Call, Result | UnavailableError], None]
-    ) -> None:
+    async def run(self, calls: Sequence[Call], deliver: Deliver) -> None:
         """Send all calls at once and hand over each result as soon as it is there, in order.
 
         What has no answer because the connection broke gets an UnavailableError instead.
@@ -136,15 +141,16 @@ class RemoteShell:
                 if self._broken is None:
                     self._write(b"".join(encode(index, call) for index, call in enumerate(calls)))
                     for index, call in enumerate(calls):
-                        deliver(call, await self._answer(index, call))
+                        deliver(index, await self._answer(index, call))
                         answered += 1
             except UnavailableError as error:
                 self._broken = error
             except asyncio.CancelledError:
                 self._broken = UnavailableError("the connection was closed before the answer came")
                 raise
-            for call in calls[answered:]:
-                deliver(call, self._broken or UnavailableError("the connection was closed"))
+            if self._broken is not None:
+                for index in range(answered, len(calls)):
+                    deliver(index, self._broken)
 
     async def _answer(self, index: int, call: Call) -> Result:
         begun = time.monotonic()
@@ -156,7 +162,7 @@ class RemoteShell:
         except TimeoutError as error:
             raise UnavailableError(f"the connection broke: no answer to {call.command.name}") from error
         except (EOFError, ValueError) as error:
-            why = self._why_ended() or str(error)
+            why = await self._why_ended() or str(error)
             raise UnavailableError(
                 f"the connection broke before {call.command.name} answered: {why}"
             ) from error
@@ -171,7 +177,10 @@ class RemoteShell:
         stdout, end = await self._payload(command.max_bytes)
         seconds = time.monotonic() - begun
         stderr, _ = await self._payload(STDERR_BYTES)
-        rc = int(end.removeprefix(b"code "))
+        code = end.removeprefix(b"code ")
+        if not code.isdigit():
+            raise EOFError("its exit code is missing")
+        rc = int(code)
         return Result(
             call=call,
             rc=rc,

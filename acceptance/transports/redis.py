@@ -15,8 +15,8 @@ from acceptance.ledger import Ledger
 
 READS = frozenset(
     {
-        "CLIENT LIST", "EXISTS", "GET", "HMGET", "INFO", "LINDEX", "LLEN", "LRANGE", "PTTL", "SCAN", "TIME", "TYPE",
-        "ZCARD", "ZRANGE",
+        "CLIENT LIST", "EXISTS", "GET", "HMGET", "INFO", "LINDEX", "LLEN", "LRANGE", "PTTL", "SCAN",
+        "TIME", "TYPE", "ZCARD", "ZRANGE",
     }
 )  # fmt: skip
 """The commands the suite may send; an ACL user needs +@read, +client|list, +time and +info."""

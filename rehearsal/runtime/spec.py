@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -71,6 +72,9 @@ class Container:
         address: its own loopback address, what `inspect` reports as its network address.
         ports: the ports it exposes.
         health: run repeatedly; returns None while well, else a sentence. None: no health check.
+        inherit_env: environment of the process that its image would bring; `inspect` does not show it.
+        log_driver: `json-file`, or `none` to keep no log.
+        stop_signal: ends it in order, like an image's STOPSIGNAL.
     """
 
     service: str
@@ -88,3 +92,4 @@ class Container:
     cwd: Path | None = None
     inherit_env: Mapping[str, str] = field(default_factory=dict)
     log_driver: str = "json-file"
+    stop_signal: int = signal.SIGTERM

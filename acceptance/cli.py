@@ -1,0 +1,125 @@
+"""`acceptance …`: what is not a test run."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from acceptance.errors import UsageError
+
+USAGE = 4
+"""Exit code for wrong input, as pytest's."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except UsageError as error:
+        print(f"acceptance: {error}", file=sys.stderr)  # noqa: T201
+        return USAGE
+    except KeyboardInterrupt:
+        return 130
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> None:  # type: ignore[override]
+        self.print_usage(sys.stderr)
+        self.exit(USAGE, f"{self.prog}: {message}\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="acceptance", description="Port Nimara acceptance suite: what is not a test run")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    rehearse = commands.add_parser("rehearse", help="leave a rehearsal running, end one, or list its faults")
+    rehearse.add_argument(
+        "--keep", action="store_true", help="boot a rehearsal and leave it running until Ctrl-C"
+    )
+    rehearse.add_argument(
+        "--fault", action="append", default=[], metavar="NAME", help="inject a fault (repeatable)"
+    )
+    rehearse.add_argument("--target-file", type=Path, metavar="FILE", help="where to write its target file")
+    rehearse.add_argument("--stop", type=Path, metavar="FILE", help="end the rehearsal that FILE describes")
+    rehearse.add_argument("--list-faults", action="store_true", help="list every fault and what it turns red")
+    rehearse.add_argument("--json", action="store_true", help="with --list-faults: as JSON")
+    rehearse.set_defaults(run=_rehearse)
+    return parser
+
+
+def _rehearse(options: argparse.Namespace) -> int:
+    asked = [bool(options.keep), options.stop is not None, bool(options.list_faults)]
+    if sum(asked) != 1:
+        raise UsageError("rehearse: give one of --keep, --stop FILE and --list-faults.")
+    if options.list_faults:
+        return _list_faults(as_json=options.json)
+    if options.stop:
+        return _stop(options.stop)
+    if options.target_file is None:
+        raise UsageError("rehearse --keep: give --target-file FILE; it is how a run finds the rehearsal.")
+    return _keep(options.fault, options.target_file)
+
+
+def _list_faults(*, as_json: bool) -> int:
+    from rehearsal.faults.catalogue import FAULTS  # noqa: PLC0415 - an operator's machine may lack it
+
+    if as_json:
+        listed = [
+            {
+                "name": fault.name,
+                "notice": fault.notice,
+                "reddens": list(fault.reddens),
+                "blinds": fault.blinds,
+            }
+            for fault in FAULTS.values()
+        ]
+        _say(json.dumps(listed, indent=1))
+        return 0
+    for fault in FAULTS.values():
+        red = ", ".join(fault.reddens) or "nothing; UNKNOWN instead"
+        _say(f"{fault.name}\n    {fault.notice}\n    red: {red}")
+    return 0
+
+
+def _keep(faults: Sequence[str], target_file: Path) -> int:
+    from rehearsal.client import boot  # noqa: PLC0415 - an operator's machine may lack it
+    from rehearsal.faults.catalogue import FAULTS  # noqa: PLC0415
+
+    unknown = [name for name in faults if name not in FAULTS]
+    if unknown:
+        raise UsageError(
+            f"--fault {unknown[0]}: there is no such fault; see acceptance rehearse --list-faults."
+        )
+    if target_file.exists() or target_file.is_symlink():
+        raise UsageError(f"--target-file {target_file}: it exists already; name a new file.")
+    try:
+        with boot(_say) as rehearsal:
+            for name in faults:
+                rehearsal.inject(name)
+                _say(f"injected {name}")
+            target_file.symlink_to(rehearsal.target_file)
+            _say(f"ready: pytest -m GATE --target {target_file}   (ends on Ctrl-C)")
+            rehearsal.wait()
+    finally:
+        target_file.unlink(missing_ok=True)
+    return 0
+
+
+def _stop(target_file: Path) -> int:
+    from rehearsal.client import attach  # noqa: PLC0415 - an operator's machine may lack it
+
+    if not target_file.is_file():
+        raise UsageError(f"--stop {target_file}: there is no such file; has the rehearsal ended already?")
+    attach(target_file).stop()
+    return 0
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)  # noqa: T201
+
+
+if __name__ == "__main__":
+    sys.exit(main())

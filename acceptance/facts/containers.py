@@ -1,0 +1,658 @@
+"""The containers of the compose project as `docker inspect` shows them, twice, and their images."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import re
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from acceptance.check import Source, not_applicable
+from acceptance.errors import UnavailableError
+from acceptance.facts.base import Attempt, Fact, Known, Noun, Unavailable, known
+from acceptance.facts.env_file import Variable, reduce
+from acceptance.guard.commands import CONTAINERS_INSPECT, CONTAINERS_SAMPLE, IMAGES_INSPECT, call
+
+if TYPE_CHECKING:
+    from acceptance.access import Access
+    from acceptance.target import Service, Target
+    from acceptance.transports.host import Result
+
+REVISION_LABEL = "org.opencontainers.image.revision"
+NEVER_STARTED = "0001-01-01T00:00:00Z"
+"""What the engine gives as start of a container that was only created."""
+
+
+class Port(Fact):
+    """A published port of a running container.
+
+    Attributes:
+        address: the host address it is bound to; `0.0.0.0` and `::` mean every one.
+    """
+
+    address: str
+    host: int
+    container: int
+    protocol: str
+
+    @property
+    def is_loopback(self) -> bool:
+        """True if only the host itself reaches it, by IPv4 or IPv6."""
+        try:
+            address = ipaddress.ip_address(self.address)
+        except ValueError:
+            return False
+        mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+        return (mapped or address).is_loopback
+
+    def __str__(self) -> str:
+        shown = f"[{self.address}]" if ":" in self.address else self.address
+        return f"{shown}:{self.host}→{self.container}/{self.protocol}"
+
+
+class Mount(Fact):
+    """Something mounted into a container. `name` is a volume's name, and empty for anything else."""
+
+    kind: str
+    name: str
+    destination: str
+
+    @property
+    def is_anonymous(self) -> bool:
+        """True for a volume that nobody named: Docker gives it 64 hexadecimal digits."""
+        return re.fullmatch(r"[0-9a-f]{64}", self.name) is not None
+
+    def __str__(self) -> str:
+        name = "an anonymous volume" if self.is_anonymous else self.name or f"a {self.kind} mount"
+        return f"{name} on {self.destination}"
+
+
+class Image(Fact):
+    """A local image.
+
+    Attributes:
+        digests: RepoDigests, `repository@sha256:…`: a set, empty for what was never pulled.
+        revision: the commit it was built from, as its label says; None without the label.
+    """
+
+    id: str
+    tags: tuple[str, ...]
+    digests: tuple[str, ...]
+    revision: str | None
+
+
+class State(Fact):
+    """What may change while the suite looks."""
+
+    id: str
+    service: str
+    status: str
+    restart_count: int
+    started_at: str
+
+
+class Container(Fact):
+    """One container of the project.
+
+    Attributes:
+        service: the compose service it belongs to.
+        one_off: True for what `docker compose run` left behind; it is not an instance of the service.
+        status: the engine's word: created, running, paused, restarting, removing, exited or dead.
+        health: starting, healthy or unhealthy; None without a health check.
+        started_at: RFC 3339 with up to nine decimals.
+        image_reference: as the compose file gives it; says nothing about which image it is today.
+        ports: None unless it runs; a stopped container publishes nothing.
+        addresses: its address in each network, empty while it does not run.
+        environment: its variables, reduced.
+    """
+
+    id: str
+    name: str
+    service: str
+    one_off: bool
+    status: str
+    restarting: bool
+    health: str | None
+    exit_code: int
+    oom_killed: bool
+    restart_count: int
+    started_at: str
+    image_id: str
+    image_reference: str
+    ports: tuple[Port, ...] | None
+    mounts: tuple[Mount, ...]
+    addresses: dict[str, str]
+    log_driver: str
+    environment: dict[str, Variable]
+
+    @property
+    def runs(self) -> bool:
+        """True if it is up and not between two crashes, whatever its health check says."""
+        return self.status == "running" and not self.restarting
+
+    @property
+    def is_well(self) -> bool:
+        """True if it runs and is not unhealthy."""
+        return self.runs and self.health != "unhealthy"
+
+    @property
+    def state(self) -> State:
+        """What may change while the suite looks."""
+        return State(
+            id=self.id,
+            service=self.service,
+            status=self.status,
+            restart_count=self.restart_count,
+            started_at=self.started_at,
+        )
+
+    @property
+    def summary(self) -> str:
+        """Its state in a few words."""
+        told = [self.status] + ([self.health] if self.health else [])
+        if not self.runs and self.status != "created":
+            told.append(f"exit code {self.exit_code}")
+        if self.oom_killed:
+            told.append("out of memory")
+        return f"{self.service} {', '.join(told)}"
+
+    def stale_variables(self, wanted: Mapping[str, Variable]) -> tuple[str, ...]:
+        """Return the names of the variables that it lacks or holds with another value, sorted."""
+        return tuple(
+            name
+            for name, variable in sorted(wanted.items())
+            if name not in self.environment or self.environment[name].equals != variable.equals
+        )
+
+
+class Sample(Fact):
+    """A later look at the same containers, by the server's clock."""
+
+    at: datetime
+    states: tuple[State, ...]
+
+
+class Containers(Fact):
+    """Every container of the compose project, stopped ones included.
+
+    Attributes:
+        at: when they were inspected, by the server's clock.
+        images: the images they use.
+        again: a later look, at least a second after the first.
+    """
+
+    project: str
+    at: datetime
+    all: tuple[Container, ...]
+    images: Attempt[tuple[Image, ...]]
+    again: Attempt[Sample]
+
+    @property
+    def source(self) -> Source:
+        """Where the project as a whole was seen."""
+        label = f"label=com.docker.compose.project={self.project}"
+        return Source(
+            where=f"docker inspect of compose project {self.project}",
+            again=f"sudo docker ps -a --no-trunc --filter {label}",
+        )
+
+    def source_of(self, service: str) -> Source:
+        """Where one service was seen."""
+        names = " ".join(container.name for container in self.of(service)) or service
+        return Source(where=f"container {names}", again=f"sudo docker inspect {names}")
+
+    def of(self, service: str) -> tuple[Container, ...]:
+        """Return the containers of a service, the one started last first; left-over one-offs do not count."""
+        found = [one for one in self.all if one.service == service and not one.one_off]
+        return tuple(sorted(found, key=lambda one: nanoseconds(one.started_at), reverse=True))
+
+    def the(self, service: str) -> Container:
+        """Return the service's container; of several, a running one before the others.
+
+        Raises:
+            UnavailableError: it has none.
+        """
+        found = sorted(self.of(service), key=lambda one: not one.runs)
+        if not found:
+            raise UnavailableError(f"there is no container of service {service} in project {self.project}")
+        return found[0]
+
+    def running(self, service: str) -> Container:
+        """Return the service's running container.
+
+        Raises:
+            UnavailableError: it has none.
+        """
+        container = self.the(service)
+        if not container.runs:
+            raise UnavailableError(f"{service} does not run ({container.summary})")
+        return container
+
+    def address(self, service: str) -> str:
+        """Return the service's address in the project's network.
+
+        Raises:
+            UnavailableError: it has none, because it does not run or shares the host's network.
+        """
+        addresses = [address for address in self.running(service).addresses.values() if address]
+        if not addresses:
+            raise UnavailableError(f"{service} has no address of its own")
+        return addresses[0]
+
+    def troubles(self, services: Iterable[str]) -> tuple[str, ...]:
+        """Say of each service what keeps it from being exactly one container that is well."""
+        found = []
+        for service in services:
+            containers = self.of(service)
+            if not containers:
+                found.append(f"{service} has no container")
+            elif len(containers) > 1:
+                found.append(f"{service} has {len(containers)} containers")
+            found += [container.summary for container in containers if not container.is_well]
+        return tuple(found)
+
+    def summary(self, services: Iterable[str]) -> str:
+        """The state of these services in a few words."""
+        return "; ".join(one.summary for service in services for one in self.of(service)) or "no container"
+
+    def settled(self, services: Iterable[str]) -> bool:
+        """Return True once no health check is still to come.
+
+        Raises:
+            UnavailableError: one is.
+        """
+        starting = [service for service in services for one in self.of(service) if one.health == "starting"]
+        if starting:
+            raise UnavailableError(
+                f"the first health check is still to come: {', '.join(starting)}", "run again in a minute"
+            )
+        return True
+
+    def restarted(self, services: Iterable[str]) -> tuple[str, ...]:
+        """Name the services the engine has restarted since they were started."""
+        return tuple(
+            f"{one.service} {one.restart_count} times"
+            for service in services
+            for one in self.of(service)
+            if one.restart_count
+        )
+
+    def changed(self, services: Iterable[str]) -> tuple[str, ...]:
+        """Name the services whose containers changed between the two looks, and how.
+
+        Raises:
+            UnavailableError: there was no second look.
+        """
+        names = set(services)
+        before = {one.id: one.state for one in self.all if one.service in names and not one.one_off}
+        after = {state.id: state for state in known(self.again).states if state.service in names}
+        gone = [f"{before[key].service}: a container is gone" for key in before.keys() - after.keys()]
+        changes = [_change(before[key], after[key]) for key in before.keys() & after.keys()]
+        return tuple(sorted(gone + [change for change in changes if change]))
+
+    @property
+    def looked_again_at(self) -> datetime:
+        """When the second look was taken, by the server's clock.
+
+        Raises:
+            UnavailableError: there was none.
+        """
+        return known(self.again).at
+
+    def image_of(self, service: str) -> Image:
+        """Return the image that the service's container was made from.
+
+        Raises:
+            UnavailableError: it has no container, or its image could not be inspected.
+        """
+        wanted = self.the(service).image_id
+        for image in known(self.images):
+            if image.id == wanted:
+                return image
+        raise UnavailableError(f"the image of {service} ({wanted[:19]}…) could not be inspected")
+
+    def digests_of(self, service: str) -> tuple[str, ...]:
+        """Return the digests under which the service's image was pulled, `sha256:…`.
+
+        Raises:
+            UnavailableError: there is none, so nothing can be said about where it came from.
+        """
+        digests = tuple(sorted({entry.rpartition("@")[2] for entry in self.image_of(service).digests}))
+        if not digests:
+            raise UnavailableError(
+                f"the image of {service} has no RepoDigests: it was not pulled, or its tag was removed",
+                "pull the image and recreate the container",
+            )
+        return digests
+
+    def revisions(self, services: Collection[str]) -> dict[str, str]:
+        """Return the commit each service's image was built from.
+
+        Raises:
+            UnavailableError: an image does not say.
+            NotApplicableError: there is no such service.
+        """
+        if not services:
+            not_applicable("no image is built by our CI")
+        found = {service: self.image_of(service).revision for service in services}
+        silent = [service for service, revision in found.items() if not revision]
+        if silent:
+            raise UnavailableError(f"no label {REVISION_LABEL} on the image of {', '.join(silent)}")
+        return {service: revision or "" for service, revision in found.items()}
+
+    def other_references(self, services: Iterable[Service]) -> tuple[str, ...]:
+        """Name the services whose container was made from another image reference than declared."""
+        return tuple(
+            f"{one.service} runs {one.image_reference}"
+            for service in services
+            for one in self.of(service.name)
+            if one.image_reference != service.image
+        )
+
+    def ports_of(self, service: str) -> tuple[Port, ...]:
+        """Return the service's published ports.
+
+        Raises:
+            UnavailableError: it does not run, so it publishes nothing now.
+        """
+        return self.running(service).ports or ()
+
+    def unpublished(self, services: Iterable[Service]) -> tuple[str, ...]:
+        """Name the declared port mappings that are not there.
+
+        Raises:
+            UnavailableError: a service that must publish does not run.
+        """
+        return tuple(
+            f"{service.name}: no {wanted.host}→{wanted.container} but {_listed(self.ports_of(service.name))}"
+            for service in services
+            for wanted in service.ports
+            if not any(
+                (port.host, port.container, port.protocol) == (wanted.host, wanted.container, "tcp")
+                for port in self.ports_of(service.name)
+            )
+        )
+
+    def exposed(self, services: Iterable[Service]) -> tuple[str, ...]:
+        """Name the published ports that others than the host itself can reach.
+
+        Raises:
+            UnavailableError: a service that must publish does not run.
+        """
+        return tuple(
+            f"{service.name}: {port}"
+            for service in services
+            if service.ports
+            for port in self.ports_of(service.name)
+            if not port.is_loopback
+        )
+
+    def unmounted(self, services: Iterable[Service]) -> tuple[str, ...]:
+        """Name the declared volumes that are not mounted where they should be, and what is there.
+
+        Compose prefixes a volume's name with the project's, unless the compose file gives it a fixed name.
+
+        Raises:
+            UnavailableError: a service has no container.
+        """
+        missing = []
+        for service in services:
+            for volume in service.volumes:
+                there = [
+                    mount
+                    for mount in self.the(service.name).mounts
+                    if mount.destination == volume.destination
+                ]
+                names = {volume.name, f"{self.project}_{volume.name}"}
+                if not any(mount.kind == "volume" and mount.name in names for mount in there):
+                    seen = ", ".join(str(mount) for mount in there) or f"nothing on {volume.destination}"
+                    missing.append(f"{service.name}: {seen}")
+        return tuple(missing)
+
+    def stale(self, services: Iterable[Service], wanted: Mapping[str, Variable]) -> tuple[str, ...]:
+        """Name, per service with an env_file, the variables that differ from it; never a value.
+
+        Raises:
+            UnavailableError: a service has no container.
+        """
+        return tuple(
+            f"{service.name}: {', '.join(names)}"
+            for service in services
+            if service.env_file and (names := self.the(service.name).stale_variables(wanted))
+        )
+
+    def killed_for_memory(self) -> tuple[str, ...]:
+        """Name the services with a container that the kernel killed for want of memory."""
+        return tuple(sorted({one.service for one in self.all if one.oom_killed}))
+
+
+def _listed(ports: Iterable[Port]) -> str:
+    return ", ".join(str(port) for port in ports) or "nothing published"
+
+
+def _change(before: State, after: State) -> str:
+    differing = [
+        f"{name.replace('_', ' ')} {getattr(before, name)} → {getattr(after, name)}"
+        for name in ("status", "restart_count", "started_at")
+        if getattr(before, name) != getattr(after, name)
+    ]
+    return f"{after.service}: {', '.join(differing)}" if differing else ""
+
+
+def nanoseconds(timestamp: str) -> int:
+    """Return an RFC 3339 timestamp as nanoseconds since the epoch; Docker drops trailing zeros or not.
+
+    Raises:
+        ValueError: it is none.
+    """
+    match = re.fullmatch(r"([0-9-]{10}T[0-9:]{8})(?:\.(\d{1,9})\d*)?(Z|[+-]\d\d:\d\d)", timestamp)
+    if match is None:
+        raise ValueError(f"not a timestamp: {timestamp[:40]!r}")
+    whole = datetime.fromisoformat(match[1] + match[3].replace("Z", "+00:00"))
+    return int(whole.timestamp()) * 1_000_000_000 + int((match[2] or "").ljust(9, "0"))
+
+
+def answered(result: Result) -> Result:
+    """Return a docker command's result if it succeeded.
+
+    Raises:
+        UnavailableError: it did not; the reason tells a missing permission from a stopped engine.
+    """
+    if not result.timed_out and not result.truncated and result.rc != 0:
+        explained = engine_problem(result.stderr)
+        if explained:
+            raise UnavailableError(*explained)
+    return result.answered()
+
+
+def engine_problem(message: str) -> tuple[str, str] | None:
+    """Return reason and remedy if docker's message says that the engine cannot be asked.
+
+    The texts are those of the clients 20.10.24 and 28.2.2.
+    """
+    if re.search(r"permission denied while trying to connect to the docker", message, re.IGNORECASE):
+        return (
+            "the login may not ask the Docker engine (permission denied)",
+            "set server.privilege in the target file",
+        )
+    if re.search(r"cannot connect to the docker daemon|is the docker daemon running", message, re.IGNORECASE):
+        return "the Docker engine does not answer", "sudo systemctl status docker"
+    return None
+
+
+def _looked_at(result: Result) -> tuple[datetime, list[Any]]:
+    """Split the answer into the server's time and the inspected objects.
+
+    Raises:
+        UnavailableError: it is not what docker prints.
+    """
+    first, _, document = answered(result).text.partition("\n")
+    try:
+        at, objects = datetime.fromisoformat(first.strip()), json.loads(document)
+    except ValueError as error:
+        raise UnavailableError(f"{result.call.command.name}: the answer is not what docker prints") from error
+    if not isinstance(objects, list):
+        raise UnavailableError(f"{result.call.command.name}: the answer is not a list")
+    return at, objects
+
+
+def _states(result: Result) -> Sample:
+    at, objects = _looked_at(result)
+    return Sample(
+        at=at,
+        states=tuple(
+            State(
+                id=one["Id"],
+                service=_labels(one).get("com.docker.compose.service", ""),
+                status=one["State"]["Status"],
+                restart_count=one["RestartCount"],
+                started_at=one["State"]["StartedAt"],
+            )
+            for one in objects
+        ),
+    )
+
+
+def _labels(inspected: Mapping[str, Any]) -> dict[str, str]:
+    return inspected["Config"].get("Labels") or {}
+
+
+def environment_of(inspected: Mapping[str, Any]) -> dict[str, str]:
+    """Return the variables of an inspected container."""
+    pairs = (entry.partition("=") for entry in inspected["Config"].get("Env") or ())
+    return {name: value for name, separator, value in pairs if separator}
+
+
+def _ports(inspected: Mapping[str, Any]) -> tuple[Port, ...]:
+    published = []
+    for exposed, bindings in (inspected["NetworkSettings"].get("Ports") or {}).items():
+        number, _, protocol = exposed.partition("/")
+        published += [
+            Port(
+                address=binding["HostIp"],
+                host=int(binding["HostPort"]),
+                container=int(number),
+                protocol=protocol,
+            )
+            for binding in bindings or ()
+        ]
+    return tuple(published)
+
+
+def _container(inspected: Mapping[str, Any], environment: dict[str, Variable]) -> Container:
+    state, labels = inspected["State"], _labels(inspected)
+    networks = inspected["NetworkSettings"].get("Networks") or {}
+    return Container(
+        id=inspected["Id"],
+        name=inspected["Name"].removeprefix("/"),
+        service=labels.get("com.docker.compose.service", ""),
+        one_off=labels.get("com.docker.compose.oneoff", "False").lower() == "true",
+        status=state["Status"],
+        restarting=state["Restarting"],
+        health=(state.get("Health") or {}).get("Status"),
+        exit_code=state["ExitCode"],
+        oom_killed=state["OOMKilled"],
+        restart_count=inspected["RestartCount"],
+        started_at=state["StartedAt"],
+        image_id=inspected["Image"],
+        image_reference=inspected["Config"]["Image"],
+        ports=_ports(inspected) if state["Status"] == "running" else None,
+        mounts=tuple(
+            Mount(kind=mount["Type"], name=mount.get("Name", ""), destination=mount["Destination"])
+            for mount in inspected.get("Mounts") or ()
+        ),
+        addresses={
+            name: network.get("IPAddress") or network.get("GlobalIPv6Address") or ""
+            for name, network in sorted(networks.items())
+        },
+        log_driver=inspected["HostConfig"]["LogConfig"]["Type"],
+        environment=environment,
+    )
+
+
+def read(result: Result, access: Access) -> tuple[datetime, tuple[Container, ...]]:
+    """Turn the answer of `docker inspect` into containers, without any value of a variable.
+
+    Raises:
+        UnavailableError: the engine could not be asked, or answered something else.
+    """
+    at, objects = _looked_at(result)
+    try:
+        return at, tuple(_container(one, reduce(access, environment_of(one))) for one in objects)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UnavailableError(f"docker inspect: the answer lacks {error}") from error
+
+
+def read_images(result: Result) -> tuple[Image, ...]:
+    """Turn the answer of `docker image inspect` into images.
+
+    Raises:
+        UnavailableError: the engine could not be asked, or an image is gone.
+    """
+    try:
+        return tuple(
+            Image(
+                id=one["Id"],
+                tags=tuple(one.get("RepoTags") or ()),
+                digests=tuple(one.get("RepoDigests") or ()),
+                revision=((one.get("Config") or {}).get("Labels") or {}).get(REVISION_LABEL),
+            )
+            for one in json.loads(answered(result).stdout)
+        )
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UnavailableError("docker image inspect: the answer is not what docker prints") from error
+
+
+def inspect_arguments(target: Target) -> tuple[str, str]:
+    """Return the arguments of the declared inspection; whoever asks with them shares one answer."""
+    return target.server.tools.docker, target.compose.project
+
+
+async def collect(access: Access) -> Containers:
+    """Inspect the project's containers, then their images and their state once more.
+
+    Raises:
+        UnavailableError: the engine cannot be asked, or only the assumed project name has no container.
+    """
+    target = access.target
+    arguments = inspect_arguments(target)
+    (first,) = await access.host.run(call(CONTAINERS_INSPECT, *arguments))
+    at, containers = read(first, access)
+    if not containers and target.is_assumed("compose.project"):
+        raise UnavailableError(
+            f"assumed name not found: no container of compose project {target.compose.project}",
+            "set compose.project in the target file; `docker compose ls` shows the names",
+        )
+    image_ids = sorted({container.image_id for container in containers})
+    later = await access.host.run(
+        call(CONTAINERS_SAMPLE, *arguments),
+        *([call(IMAGES_INSPECT, target.server.tools.docker, *image_ids)] if image_ids else ()),
+    )
+    return Containers(
+        project=target.compose.project,
+        at=at,
+        all=containers,
+        images=_images(later[1]) if image_ids else Known(value=()),
+        again=_sample(later[0]),
+    )
+
+
+def _images(result: Result) -> Known[tuple[Image, ...]] | Unavailable:
+    try:
+        return Known(value=read_images(result))
+    except UnavailableError as error:
+        return Unavailable.of(error)
+
+
+def _sample(result: Result) -> Known[Sample] | Unavailable:
+    try:
+        return Known(value=_states(result))
+    except UnavailableError as error:
+        return Unavailable.of(error)
+    except (KeyError, TypeError) as error:
+        return Unavailable(reason=f"docker inspect: the answer lacks {error}")
+
+
+NOUN = Noun("containers", Containers, collect, host=True)

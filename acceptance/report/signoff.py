@@ -1,0 +1,107 @@
+"""The sign-off page: one static file with the verdict, the evidence and a place to sign."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from markupsafe import Markup
+
+from acceptance.evidence.record import LookRecord, RunRecord
+from acceptance.outcome import Outcome
+from acceptance.report import view
+from acceptance.report.text import visible
+
+_TEMPLATES: Final = Path(__file__).parent / "templates"
+_LONGEST_VALUE: Final = 4000
+"""Characters of one value; the page says when it shows less than there is."""
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One line of the timeline; `x` and `width` in thousandths of the longest moment."""
+
+    look: LookRecord
+    x: str
+    width: str
+
+
+def render(record: RunRecord) -> str:
+    """Return the page as HTML: no script, nothing loaded, the same bytes for the same record.
+
+    Every text of the record is escaped by the template engine, after characters that act or hide have
+    been replaced by visible escapes.
+    """
+    css = style()
+    return _template().render(
+        record=record,
+        view=view,
+        css=css,
+        policy=policy(css),
+        bars=timeline(record.looks),
+        failed=view.with_outcome(record, Outcome.FAIL),
+        warned=view.with_outcome(record, Outcome.WARN),
+        waived=view.with_outcome(record, Outcome.WAIVED),
+        questions=view.open_questions(record),
+        total=len(record.items) - len(view.planned(record)),
+    )
+
+
+@cache
+def style() -> str:
+    """Return the page's style sheet."""
+    return (_TEMPLATES / "signoff.css").read_text(encoding="utf-8")
+
+
+def policy(css: str) -> str:
+    """Return the content security policy of a page whose only style is the given one."""
+    return f"default-src 'none'; style-src '{digest(css)}'; img-src data:"
+
+
+def digest(content: str) -> str:
+    """Return the hash of an inline element's content as a content security policy writes it."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
+
+
+def timeline(looks: tuple[LookRecord, ...]) -> tuple[Bar, ...]:
+    """Return the looks in the order in which they began, with their place on a common scale."""
+    end = max((look.started_s + look.seconds for look in looks), default=0) or 1
+    ordered = sorted(looks, key=lambda look: (look.started_s, look.fact))
+    return tuple(
+        Bar(
+            look=look,
+            x=f"{1000 * look.started_s / end:.1f}",
+            width=f"{max(1000 * look.seconds / end, 4):.1f}",
+        )
+        for look in ordered
+    )
+
+
+def shortened(value: str) -> str:
+    """Return the value, or its beginning and a note on its length."""
+    if len(value) <= _LONGEST_VALUE:
+        return value
+    return f"{value[:_LONGEST_VALUE]}\n… the first {_LONGEST_VALUE} of {len(value)} characters"
+
+
+@cache
+def _template() -> Template:
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_finalize,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["shortened"] = shortened
+    return environment.get_template("signoff.html.j2")
+
+
+def _finalize(value: object) -> object:
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value

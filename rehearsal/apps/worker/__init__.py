@@ -1,0 +1,1 @@
+"""Stand-in of the CRM worker: a real BullMQ worker in Python."""

@@ -1,0 +1,1 @@
+"""What the rehearsal's server answers as `docker` and `systemctl`."""

@@ -1,0 +1,238 @@
+"""PostgreSQL as the compose project's database: a cluster of its own on the volume pgdata."""
+
+from __future__ import annotations
+
+import functools
+import locale
+import os
+import secrets
+from collections.abc import Sequence
+from pathlib import Path
+
+import psycopg
+from psycopg import pq, sql
+from psycopg.conninfo import make_conninfo
+
+from rehearsal.apps.crm import seed
+from rehearsal.runtime.spec import Container, Image, Mount
+from rehearsal.services.files import make_directory, run_as, write
+from rehearsal.services.s3 import StoredFile
+from rehearsal.site import Site
+
+DATABASE = "pn_crm"
+OWNER = "pn_crm"
+READER = "acceptance_reader"
+SUPERUSER = "postgres"
+PORT = 5432
+DATA = "/var/lib/postgresql/data"
+
+_INSTALLED = (Path("/usr/lib/postgresql"), Path("/opt/homebrew/opt"), Path("/usr/local/opt"))
+
+# Logging is the official image's default. Durability is given up: nothing of a rehearsal outlives it. Shared
+# memory lies in files, because they go with the directory.
+_SETTINGS = """
+listen_addresses = '{address}'
+port = {port}
+unix_socket_directories = '{sockets}'
+max_connections = 100
+shared_buffers = 32MB
+dynamic_shared_memory_type = mmap
+fsync = off
+synchronous_commit = off
+full_page_writes = off
+timezone = 'UTC'
+log_timezone = 'UTC'
+log_destination = 'stderr'
+logging_collector = off
+log_line_prefix = '%m [%p] '
+lc_messages = 'C'
+"""
+
+
+@functools.cache
+def directory() -> Path:
+    """Return the directory with the programs of the newest PostgreSQL that is installed.
+
+    Raises:
+        OSError: there is none.
+    """
+    found = [path for base in _INSTALLED for path in base.glob("*/bin/initdb")]
+    if not found:
+        raise OSError("PostgreSQL is not installed; `make rehearsal` installs it")
+    return max(found, key=lambda path: _major(path.parent)).parent
+
+
+def major() -> int:
+    """Return the major version that a rehearsal runs.
+
+    Raises:
+        OSError: PostgreSQL is not installed.
+    """
+    return _major(directory())
+
+
+def reference() -> str:
+    """Return the image reference of the container."""
+    return f"postgres:{major()}"
+
+
+def initialise(site: Site) -> None:
+    """Create the cluster on the volume.
+
+    Raises:
+        OSError: `initdb` is missing or fails.
+    """
+    account = site.account("postgres")
+    data = make_directory(_volume(site), mode=0o700, account=account)
+    make_directory(_sockets(site), account=account)
+    password = _superuser_password(site)
+    handover = write(data.parent / "pgdata.password", password, mode=0o600, account=account)
+    try:
+        run_as(
+            account,
+            (
+                str(directory() / "initdb"),
+                *("--pgdata", str(data), "--username", SUPERUSER, "--pwfile", str(handover)),
+                *("--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", _locale()),
+                *("--wal-segsize", "1", "--no-sync", "--no-instructions"),
+            ),
+            env={"PATH": os.defpath, "TZ": "UTC"},
+        )
+    finally:
+        handover.unlink()
+    settings = _SETTINGS.format(address=site.address("postgres"), port=PORT, sockets=_sockets(site))
+    with (data / "postgresql.conf").open("a") as stream:
+        stream.write(settings)
+    with (data / "pg_hba.conf").open("a") as stream:
+        stream.write("host all all all scram-sha-256\n")
+
+
+def container(site: Site, image: Image) -> Container:
+    """Return the container; its health check is what `pg_isready` does."""
+    address = site.address("postgres")
+    conninfo = make_conninfo(host=address, port=PORT, user=SUPERUSER, dbname="postgres", connect_timeout=2)
+
+    def answers() -> bool:
+        return pq.PGconn.ping(conninfo.encode()) == pq.Ping.OK
+
+    return Container(
+        service="postgres",
+        image=image,
+        reference=reference(),
+        argv=(str(directory() / "postgres"), "-D", str(_volume(site))),
+        env={
+            "POSTGRES_USER": OWNER,
+            "POSTGRES_PASSWORD": site.credentials.postgres_password,
+            "POSTGRES_DB": DATABASE,
+            "PG_MAJOR": str(major()),
+            "PGDATA": DATA,
+        },
+        account=site.account("postgres"),
+        address=address,
+        ready=answers,
+        ports=(PORT,),
+        mounts=(Mount("pgdata", DATA, _volume(site)),),
+        health=lambda: None if answers() else f"{address}:{PORT} - no response",
+    )
+
+
+def load(site: Site, files: Sequence[StoredFile] = ()) -> None:
+    """Create the roles and the database, apply the CRM's schema and fill it.
+
+    `acceptance_reader` may connect, read everything in schema public and see settings and statistics; its
+    transactions are read-only unless it says otherwise.
+
+    Raises:
+        psycopg.Error: the server refuses a statement or a connection.
+        OSError: the cluster was not initialised.
+    """
+    with psycopg.connect(superuser_dsn(site, "postgres"), autocommit=True) as connection:
+        _create_role(connection, OWNER, site.credentials.postgres_password)
+        _create_role(connection, READER, site.credentials.postgres_reader_password)
+        connection.execute(
+            sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(DATABASE), sql.Identifier(OWNER))
+        )
+        connection.execute(f"GRANT pg_read_all_settings, pg_read_all_stats TO {READER}")
+        connection.execute(f"ALTER ROLE {READER} SET default_transaction_read_only = on")
+        connection.execute(f"GRANT CONNECT ON DATABASE {DATABASE} TO {READER}")
+    with psycopg.connect(owner_dsn(site)) as connection:
+        connection.execute(f"ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO {READER}")
+    seed.load(
+        owner_dsn(site),
+        admin_email=site.credentials.admin_email,
+        admin_password=site.credentials.admin_password,
+        files=list(files),
+    )
+
+
+def superuser_dsn(site: Site, database: str = DATABASE) -> str:
+    """Return how to connect as the superuser; it holds the password, so never print it.
+
+    Raises:
+        OSError: the cluster was not initialised.
+    """
+    return _dsn(site, SUPERUSER, _superuser_file(site).read_text(), database)
+
+
+def owner_dsn(site: Site) -> str:
+    """Return how to connect as the CRM does; it holds the password, so never print it."""
+    return _dsn(site, OWNER, site.credentials.postgres_password, DATABASE)
+
+
+def reader_dsn(site: Site) -> str:
+    """Return how to connect as the suite does; it holds the password, so never print it."""
+    return _dsn(site, READER, site.credentials.postgres_reader_password, DATABASE)
+
+
+def _dsn(site: Site, user: str, password: str, database: str) -> str:
+    return make_conninfo(
+        host=site.address("postgres"),
+        port=PORT,
+        user=user,
+        password=password,
+        dbname=database,
+        connect_timeout=5,
+    )
+
+
+def _create_role(connection: psycopg.Connection[tuple[object, ...]], role: str, password: str) -> None:
+    verifier = connection.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256").decode()
+    connection.execute(
+        sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(role), sql.Literal(verifier))
+    )
+
+
+def _superuser_file(site: Site) -> Path:
+    return site.secrets / "postgres_superuser_password"
+
+
+def _superuser_password(site: Site) -> str:
+    make_directory(site.secrets, mode=0o700)
+    password = secrets.token_urlsafe(30)
+    write(_superuser_file(site), password, mode=0o600)
+    return password
+
+
+def _volume(site: Site) -> Path:
+    return site.root / "volumes" / "pgdata"
+
+
+def _sockets(site: Site) -> Path:
+    return site.containers / "postgres" / "run"
+
+
+def _major(directory: Path) -> int:
+    digits = "".join(character for character in directory.parent.name if character.isdigit())
+    return int(digits or 0)
+
+
+def _locale() -> str:
+    former = locale.setlocale(locale.LC_CTYPE)
+    try:
+        locale.setlocale(locale.LC_CTYPE, "C.UTF-8")
+    except locale.Error:
+        return "C"
+    else:
+        return "C.UTF-8"
+    finally:
+        locale.setlocale(locale.LC_CTYPE, former)

@@ -1,0 +1,148 @@
+"""The rehearsal described as a target file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from rehearsal.services import nginx, postgres, redis, registry, sshd
+from rehearsal.services.files import make_directory, write
+from rehearsal.site import HOSTNAME, PROJECT, Site
+
+_Value = str | int | bool | Mapping[str, object] | list[Mapping[str, object]]
+
+
+def document(site: Site) -> str:
+    """Write the secrets below `site.secrets` and return the target file, which refers to them.
+
+    Raises:
+        OSError: a secret cannot be written, the host key was not generated, or a program is missing.
+    """
+    secrets = _write_secrets(site)
+    sections: dict[str, Mapping[str, _Value]] = {
+        "server": _server(site, secrets),
+        "public": _public(site),
+        "nginx": {
+            "root": str(site.nginx),
+            "config": str(nginx.config(site)),
+            "vhost": nginx.VHOST,
+            "listen_http": site.http_port,
+            "listen_https": site.https_port,
+            "upstream": _endpoint(site.address("server"), nginx.APP_PORT),
+        },
+        "tls": {"letsencrypt": str(site.letsencrypt)},
+        "compose": {"project": PROJECT, "directory": str(site.deploy), "services": _services()},
+        "registry": {
+            "connect": _endpoint(site.address("public"), site.https_port),
+            "ca_file": str(site.ca_file),
+        },
+        "health": {"secret": secrets["intake_secret"]},
+        "realtime": {"auth": "session"},
+        "sign_in": {"email": secrets["admin_email"], "password": secrets["admin_password"]},
+        "postgres": {
+            "major": postgres.major(),
+            "database": postgres.DATABASE,
+            "user": postgres.READER,
+            "password": secrets["postgres_reader_password"],
+        },
+        "redis": {"password": secrets["redis_password"]},
+    }
+    head = 'target_version = 1\nname = "rehearsal"\nrehearsal = true\n'
+    return head + "".join(f"\n[{name}]\n{_lines(values)}" for name, values in sections.items())
+
+
+def _server(site: Site, secrets: Mapping[str, str]) -> Mapping[str, _Value]:
+    privilege: dict[str, object] = {"method": "none"}
+    if site.as_root:
+        privilege = {"method": "su", "password": secrets["root_password"]}
+    tools = {
+        "docker": str(site.host / "usr/bin/docker"),
+        "systemctl": str(site.host / "usr/bin/systemctl"),
+        "nginx": nginx.binary(),
+    }
+    return {
+        "address": site.address("server"),
+        "port": sshd.PORT,
+        "user": sshd.login(site),
+        "identity": str(site.secrets / sshd.IDENTITY),
+        "host_key": sshd.host_key(site),
+        "privilege": privilege,
+        "tools": tools,
+    }
+
+
+def _public(site: Site) -> Mapping[str, _Value]:
+    address = site.address("public")
+    return {
+        "name": HOSTNAME,
+        "connect_http": _endpoint(address, site.http_port),
+        "connect_https": _endpoint(address, site.https_port),
+        "ca_file": str(site.ca_file),
+    }
+
+
+def _services() -> list[Mapping[str, object]]:
+    return [
+        {
+            "name": "postgres",
+            "kind": "postgres",
+            "image": postgres.reference(),
+            "volumes": [{"name": "pgdata", "destination": postgres.DATA}],
+        },
+        {
+            "name": "redis",
+            "kind": "redis",
+            "image": redis.reference(),
+            "volumes": [{"name": "redisdata", "destination": redis.DATA}],
+        },
+        {
+            "name": "crm-app",
+            "kind": "app",
+            "image": registry.reference("crm-app"),
+            "built": True,
+            "env_file": True,
+            "ports": [{"container": 3000, "host": nginx.APP_PORT}],
+        },
+        {
+            "name": "crm-worker",
+            "kind": "worker",
+            "image": registry.reference("crm-worker"),
+            "built": True,
+            "env_file": True,
+        },
+    ]
+
+
+def _endpoint(address: str, port: int) -> Mapping[str, object]:
+    return {"address": address, "port": port}
+
+
+def _write_secrets(site: Site) -> dict[str, str]:
+    make_directory(site.secrets, mode=0o700)
+    names = (
+        "root_password",
+        "intake_secret",
+        "admin_email",
+        "admin_password",
+        "postgres_reader_password",
+        "redis_password",
+    )
+    return {name: _write_secret(site.secrets / name, getattr(site.credentials, name)) for name in names}
+
+
+def _write_secret(path: Path, value: str) -> str:
+    write(path, value, mode=0o600)
+    return f"file:{path}"
+
+
+def _lines(values: Mapping[str, _Value]) -> str:
+    return "".join(f"{key} = {_inline(value)}\n" for key, value in values.items())
+
+
+def _inline(value: object) -> str:
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{key} = {_inline(each)}" for key, each in value.items()) + " }"
+    if isinstance(value, list):
+        return "[" + ", ".join(_inline(each) for each in value) + "]"
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,234 @@
+"""The whole rehearsal: prepares and starts its services side by side, and hands them to the faults."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rehearsal.faults.base import Course
+from rehearsal.faults.catalogue import FAULTS
+from rehearsal.host.daemon import HostTools
+from rehearsal.runtime.process import RehearsalError, RunningContainer, RunningProgram, Runtime, Unit
+from rehearsal.services import app, nginx, pki, postgres, redis, registry, s3, sshd, target
+from rehearsal.site import Site
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of the boot.
+
+    Attributes:
+        after: names of the steps that must be done before.
+        shown: False for a step that an observer need not hear of.
+    """
+
+    name: str
+    run: Callable[[], object]
+    after: Sequence[str] = ()
+    shown: bool = True
+
+
+def run_steps(steps: Sequence[Step], progress: Progress) -> None:
+    """Run steps, each in its own thread as soon as what it needs is done.
+
+    Raises:
+        RehearsalError: a step failed; the text names it. Steps that depend on it do not run.
+    """
+    done = {step.name: threading.Event() for step in steps}
+    failures: list[tuple[str, BaseException]] = []
+
+    def run(step: Step) -> None:
+        for name in step.after:
+            done[name].wait()
+        if not failures:
+            begun = time.monotonic()
+            try:
+                step.run()
+            except BaseException as error:  # noqa: BLE001 - it is re-raised below, in the caller's thread
+                failures.append((step.name, error))
+            else:
+                if step.shown:
+                    progress(f"{step.name} {time.monotonic() - begun:.1f} s")
+        done[step.name].set()
+
+    threads = [threading.Thread(target=run, args=(step,), daemon=True) for step in steps]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        name, error = failures[0]
+        raise RehearsalError(f"{name}: {error}") from error
+
+
+class Stack:
+    """Everything of one rehearsal, as faults see it.
+
+    Attributes:
+        site: paths, addresses, credentials.
+        runtime: what runs. tools: the stand-ins for `docker` and `systemctl`.
+        target_file: the target file that describes it.
+    """
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        self.runtime = Runtime(site)
+        self.runtime.units["certbot.timer"] = Unit("certbot.timer")
+        self.target_file = site.root / "target.toml"
+        self.tools: HostTools | None = None
+        self._injected: dict[str, Course] = {}
+        self._lock = threading.Lock()
+
+    def boot(self, progress: Progress) -> None:
+        """Start everything and write the target file.
+
+        Raises:
+            RehearsalError: a service did not come up; the text says which and why.
+        """
+        site, runtime = self.site, self.runtime
+        made: dict[str, Any] = {}
+
+        def put(name: str, make: Callable[[], object]) -> Callable[[], None]:
+            def run() -> None:
+                made[name] = make()
+
+            return run
+
+        def program(module: Any) -> Callable[[], object]:  # noqa: ANN401 - one of the services' modules
+            return lambda: runtime.run_program(module.program(site))
+
+        def container(make: Callable[..., Any], service: str) -> Callable[[], object]:
+            return lambda: runtime.run_container(make(site, made["images"][service]))
+
+        def start_tools() -> None:
+            self.tools = HostTools(site, runtime)
+
+        steps = (
+            Step("registry", program(registry)),
+            Step("images", put("images", lambda: registry.push_all(site)), ("registry",)),
+            Step("database cluster", lambda: postgres.initialise(site)),
+            Step("object store", program(s3)),
+            Step("stored files", put("files", lambda: s3.load(site)), ("object store",)),
+            Step("certificates", lambda: pki.create(site)),
+            Step("nginx configuration", lambda: nginx.prepare(site), shown=False),
+            Step("nginx", program(nginx), ("certificates", "nginx configuration")),
+            Step("sshd configuration", lambda: sshd.prepare(site), shown=False),
+            Step("sshd", program(sshd), ("sshd configuration",)),
+            Step("deploy directory", lambda: app.prepare(site), shown=False),
+            Step("docker and systemctl", start_tools, shown=False),
+            Step("redis", container(redis.container, "redis"), ("images",)),
+            Step("postgres", container(postgres.container, "postgres"), ("images", "database cluster")),
+            Step("data", lambda: postgres.load(site, made["files"]), ("postgres", "stored files")),
+            Step("crm-app", container(app.crm_app, "crm-app"), ("data", "redis", "deploy directory")),
+            Step("crm-worker", container(app.crm_worker, "crm-worker"), ("data", "redis", "deploy directory")),
+            Step("target file", self._write_target, ("sshd configuration", "database cluster"), shown=False),
+        )
+        run_steps(steps, progress)
+
+    def _write_target(self) -> None:
+        self.target_file.touch(mode=0o600)
+        self.target_file.write_text(target.document(self.site), encoding="utf-8")
+
+    def program(self, name: str) -> RunningProgram:
+        """Return a program of the server: nginx, sshd, s3, registry.
+
+        Raises:
+            KeyError: there is none of that name.
+        """
+        return self.runtime.programs[name]
+
+    def container(self, service: str) -> RunningContainer:
+        """Return a container: postgres, redis, crm-app, crm-worker.
+
+        Raises:
+            KeyError: there is none of that name.
+        """
+        return self.runtime.containers[service]
+
+    def unit(self, name: str) -> Unit:
+        """Return a declared systemd unit that is no process, like certbot.timer.
+
+        Raises:
+            KeyError: there is none of that name.
+        """
+        return self.runtime.units[name]
+
+    def stop_engine(self) -> None:
+        """Have `docker` say that its engine does not run; the containers run on."""
+        assert self.tools is not None
+        self.tools.stop_engine()
+
+    def start_engine(self) -> None:
+        """Have the engine answer again."""
+        assert self.tools is not None
+        self.tools.start_engine()
+
+    def describe(self) -> Mapping[str, object]:
+        """Return what runs, for an observer: state and process id of each part, injected faults."""
+        return {
+            "root": str(self.site.root),
+            "target_file": str(self.target_file),
+            "pid": os.getpid(),
+            "programs": {name: program.pid for name, program in self.runtime.programs.items()},
+            "containers": {
+                name: {"id": container.id, "state": container.state, "pid": container.pid}
+                for name, container in self.runtime.containers.items()
+            },
+            "faults": sorted(self._injected),
+        }
+
+    def inject(self, name: str) -> None:
+        """Inject a fault.
+
+        Raises:
+            RehearsalError: there is no such fault, it is injected already, or it needs root.
+        """
+        if name not in FAULTS:
+            raise RehearsalError(f"there is no fault {name!r}; `acceptance rehearse --list-faults` lists them")
+        fault = FAULTS[name]
+        if fault.root_only and not self.site.as_root:
+            raise RehearsalError(f"the fault {name!r} needs a rehearsal that root runs")
+        with self._lock:
+            if name in self._injected:
+                raise RehearsalError(f"the fault {name!r} is injected already")
+            course = fault.course(self)
+            next(course)
+            self._injected[name] = course
+
+    def revert(self, name: str) -> None:
+        """Undo an injected fault.
+
+        Raises:
+            RehearsalError: it is not injected.
+        """
+        with self._lock:
+            if name not in self._injected:
+                raise RehearsalError(f"the fault {name!r} is not injected")
+            next(self._injected.pop(name), None)
+
+    def close(self) -> None:
+        """End everything that was started."""
+        if self.tools is not None:
+            self.tools.close()
+        self.runtime.close()
+
+
+def list_faults() -> list[dict[str, object]]:
+    """Return every fault with what an operator would notice and what it turns red."""
+    return [
+        {
+            "name": fault.name,
+            "notice": fault.notice,
+            "reddens": list(fault.reddens),
+            "touches": list(fault.touches),
+            "blinds": fault.blinds,
+            "root_only": fault.root_only,
+        }
+        for fault in FAULTS.values()
+    ]

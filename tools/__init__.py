@@ -1,0 +1,1 @@
+"""Scripts behind the Makefile; they need nothing but Python's standard library."""
