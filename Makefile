@@ -21,7 +21,7 @@ test: servers .venv/.dev-installed ## Test the suite itself: style, types, then 
 	$(RUN)/pytest selftest
 
 test-user: servers .venv/.dev-installed ## As root: run the rehearsal's self-tests as an ordinary user
-	$(RUN)/python tools/as_user.py $(RUN)/pytest selftest -m user -p no:cacheprovider
+	$(RUN)/python tools/as_user.py $(RUN)/pytest selftest -m user
 
 matrix: servers .venv/.dev-installed ## Inject every fault, reading everything again each time (slow)
 	MATRIX_READ_EVERYTHING=1 $(RUN)/pytest selftest/test_matrix.py

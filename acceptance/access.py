@@ -114,6 +114,13 @@ class Access:
         """
         return await asyncio.shield(self._task(name))
 
+    def inherit(self, facts: Mapping[str, Fact | Unavailable], session_cookie: str) -> None:
+        """Take facts from an earlier look instead of looking again; those it could not get are looked for."""
+        self.session_cookie = session_cookie
+        for name, fact in facts.items():
+            if isinstance(fact, Fact):
+                self._tasks[name] = asyncio.create_task(_already(fact), name=name)
+
     def _task(self, name: str) -> asyncio.Task[Fact]:
         if name not in self._tasks:
             noun = self._nouns[name]
@@ -184,3 +191,7 @@ class Access:
             return_exceptions=True,
         )
         await self.host.close()
+
+
+async def _already(fact: Fact) -> Fact:
+    return fact

@@ -46,6 +46,7 @@ class GateRun:
         approvals: Iterable[str],
         *,
         no_approvals: bool,
+        reports: Path,
     ) -> None:
         self.gate = gate
         self.checklist = checklist
@@ -68,7 +69,7 @@ class GateRun:
             self._path = target.path_of(target_name)
             self.target = target.load(self._path)
         self.name = self.target.name if self.target else REHEARSAL
-        self.bundle = Bundle(self.name, gate, self.redactor)
+        self.bundle = Bundle(self.name, gate, self.redactor, reports=reports)
         self.ledger = Ledger(self.bundle.path / "ledger.jsonl", self.redactor)
         self.bundle.begin(self.record())
 

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any
 
+from _pytest.mark import ParameterSet
+
 from acceptance.check import CheckFailedError, NotApplicableError, recording
 from acceptance.errors import UnavailableError
 from acceptance.evidence.record import CheckRecord
@@ -62,22 +64,48 @@ def titles(check: object) -> tuple[str, str]:
     return why.split("\n", 1)[0], why
 
 
-def judge(check: Check, facts: Mapping[str, Fact | Unavailable], target: Target) -> CheckRecord:
-    """Run one check on facts that were collected before."""
-    arguments: dict[str, Any] = {}
+def variants(check: Check) -> tuple[dict[str, Any], ...]:
+    """Return the arguments of each parametrisation of a check, as pytest would expand its marks."""
+    expanded: list[dict[str, Any]] = [{}]
+    for marker in getattr(check, "pytestmark", ()):
+        if marker.name == "parametrize":
+            names, values = marker.args[0], marker.args[1]
+            listed = [name.strip() for name in names.split(",")] if isinstance(names, str) else list(names)
+            choices = [dict(zip(listed, _row(value, len(listed)), strict=True)) for value in values]
+            expanded = [{**given, **choice} for given in expanded for choice in choices]
+    return tuple(expanded)
+
+
+def _row(value: Any, width: int) -> tuple[Any, ...]:  # noqa: ANN401 - a parameter is any value
+    if isinstance(value, ParameterSet):
+        return tuple(value.values)
+    return (value,) if width == 1 else tuple(value)
+
+
+def judge(
+    check: Check,
+    facts: Mapping[str, Fact | Unavailable],
+    target: Target,
+    parameters: Mapping[str, Any] | None = None,
+) -> CheckRecord:
+    """Run one check, or one parametrisation of it, on facts that were collected before."""
+    given = dict(parameters or {})
     error: BaseException | None = None
-    names = tuple(name for name in inspect.signature(check).parameters if name != "target")
+    names = tuple(inspect.signature(check).parameters)
+    wanted = tuple(name for name in names if name != "target" and name not in given)
     with recording() as evidence:
         try:
-            for name in inspect.signature(check).parameters:
-                arguments[name] = target if name == "target" else _given(facts[name])
-            check(**arguments)
+            arguments = {name: _given(facts[name]) for name in wanted}
+            if "target" in names:
+                arguments["target"] = target
+            check(**arguments, **given)
         except Exception as raised:  # classified, whatever it is
             error = raised
     outcome, reason, remedy = outcome_of(error)
     title, why = titles(check)
+    suffix = f"[{'-'.join(map(_label, given.values()))}]" if given else ""
     return CheckRecord(
-        name=f"{check.__module__}.{check.__name__}",
+        name=f"{check.__module__}.{check.__name__}{suffix}",
         item=item_of(check),
         title=title,
         why=why,
@@ -85,11 +113,15 @@ def judge(check: Check, facts: Mapping[str, Fact | Unavailable], target: Target)
         reason=reason,
         remedy=remedy,
         evidence=tuple(evidence),
-        facts=names,
+        facts=wanted,
     )
 
 
-def _given(fact: Fact | Unavailable) -> Fact:
+def _label(value: object) -> str:
+    return str(getattr(value, "__name__", value))
+
+
+def _given(fact: Fact | Unavailable) -> Any:  # noqa: ANN401 - the check's annotation says which fact
     if isinstance(fact, Unavailable):
         raise UnavailableError(fact.reason, fact.remedy)
     return fact

@@ -14,6 +14,7 @@ from testinfra.host import Host
 from acceptance import checklist, judge
 from acceptance.check import Evidence, recording
 from acceptance.errors import UsageError
+from acceptance.evidence.bundle import REPORTS
 from acceptance.evidence.record import CheckRecord
 from acceptance.facts.base import Fact
 from acceptance.facts.catalogue import NOUNS
@@ -54,6 +55,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="ACTION",
         help="approve one action for this run (repeatable)",
     )
+    group.addoption(
+        "--reports", type=Path, default=REPORTS, metavar="DIR", help="where the run's directory is made"
+    )
     group.addoption("--no-approvals", action="store_true", help="approve nothing, not even on the rehearsal")
 
 
@@ -72,6 +76,7 @@ def pytest_configure(config: pytest.Config) -> None:
             config.getoption("--target"),
             config.getoption("--approve"),
             no_approvals=config.getoption("--no-approvals"),
+            reports=config.getoption("--reports"),
         )
         config.stash[RUN].narrowed = _narrowed(config)
     except UsageError as error:

@@ -43,7 +43,9 @@ class Rehearsal:
                     stream.flush()
                     line = stream.readline()
         except OSError as error:
-            raise UsageError(f"no rehearsal answers for {self.target_file} ({error}); it has ended.") from error
+            raise UsageError(
+                f"no rehearsal answers for {self.target_file} ({error}); it has ended."
+            ) from error
         if not line:
             raise UsageError(f"the rehearsal of {self.target_file} ended while it was asked.")
         answer = json.loads(line)

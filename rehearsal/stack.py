@@ -50,7 +50,7 @@ def run_steps(steps: Sequence[Step], progress: Progress) -> None:
             begun = time.monotonic()
             try:
                 step.run()
-            except BaseException as error:  # noqa: BLE001 - it is re-raised below, in the caller's thread
+            except BaseException as error:
                 failures.append((step.name, error))
             else:
                 if step.shown:
@@ -126,7 +126,9 @@ class Stack:
             Step("postgres", container(postgres.container, "postgres"), ("images", "database cluster")),
             Step("data", lambda: postgres.load(site, made["files"]), ("postgres", "stored files")),
             Step("crm-app", container(app.crm_app, "crm-app"), ("data", "redis", "deploy directory")),
-            Step("crm-worker", container(app.crm_worker, "crm-worker"), ("data", "redis", "deploy directory")),
+            Step(
+                "crm-worker", container(app.crm_worker, "crm-worker"), ("data", "redis", "deploy directory")
+            ),
             Step("target file", self._write_target, ("sshd configuration", "database cluster"), shown=False),
         )
         run_steps(steps, progress)
@@ -190,7 +192,9 @@ class Stack:
             RehearsalError: there is no such fault, it is injected already, or it needs root.
         """
         if name not in FAULTS:
-            raise RehearsalError(f"there is no fault {name!r}; `acceptance rehearse --list-faults` lists them")
+            raise RehearsalError(
+                f"there is no fault {name!r}; `acceptance rehearse --list-faults` lists them"
+            )
         fault = FAULTS[name]
         if fault.root_only and not self.site.as_root:
             raise RehearsalError(f"the fault {name!r} needs a rehearsal that root runs")

@@ -9,6 +9,7 @@ guardian outside, so that nothing is mounted where the guardian removes files.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 _ORDERLY_S = 15.0
 _ORPHANS_S = 2.0
+_REAP_S = 0.5
 
 
 def main() -> int:
@@ -107,8 +109,13 @@ class _Supervisor:
 
     def run(self) -> int:
         """Return the exit code once everything has ended."""
-        threading.Thread(target=self._boot, name="boot", daemon=True).start()
-        while not self._ended.wait(0.5):
+        try:
+            site = self._make_site()
+        except OSError as error:
+            self._report(failed=str(error))
+            return 1
+        threading.Thread(target=self._boot, args=(site,), name="boot", daemon=True).start()
+        while not self._ended.wait(_REAP_S):
             if self._stack is not None:
                 self._stack.runtime.reap()
         if self._stack is not None:
@@ -116,45 +123,35 @@ class _Supervisor:
         launch.end_descendants(_ORPHANS_S)
         return 1 if self._failed else 0
 
-    def _report(self, **message: object) -> None:
-        with self._report_lock, _ignoring_a_gone_parent():
-            os.write(1, json.dumps(message).encode() + b"\n")
-
-    def _boot(self) -> None:
-        try:
-            self._enter_and_boot()
-        except Exception as error:  # noqa: BLE001 - whatever stops the boot is what the operator must read
-            self._failed = True
-            self._report(failed=f"{error}" or type(error).__name__)
-            self._ended.set()
-
-    def _enter_and_boot(self) -> None:
+    def _make_site(self) -> Site:
+        """Make the directories and enter the namespace; the threads to come inherit it from this one."""
         site = Site(self._root, free_net(), os.getuid() == 0, Credentials())
-        _make_directories(site)
+        site.root.chmod(0o755)
+        for directory in (site.state, site.host, site.containers):
+            directory.mkdir()
+            directory.chmod(0o755)
         if site.as_root:
             namespace.enter(site)
         os.chdir("/")
-        from rehearsal.stack import Stack  # noqa: PLC0415 - the guardian does without these imports
+        return site
 
-        self._stack = stack = Stack(site)
-        stack.boot(lambda line: self._report(progress=line))
-        Control(site.state / "control.sock", stack, self._ended.set)
-        self._report(ready=str(stack.target_file))
+    def _report(self, **message: object) -> None:
+        with self._report_lock, contextlib.suppress(OSError):
+            os.write(1, json.dumps(message).encode() + b"\n")
 
+    def _boot(self, site: Site) -> None:
+        try:
+            from rehearsal.stack import Stack  # noqa: PLC0415 - the guardian does without these imports
 
-def _make_directories(site: Site) -> None:
-    site.root.chmod(0o755)
-    for directory in (site.state, site.host, site.containers):
-        directory.mkdir(mode=0o755)
-        directory.chmod(0o755)
-
-
-class _ignoring_a_gone_parent:  # noqa: N801 - used like contextlib.suppress
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> bool:
-        return kind is not None and issubclass(kind, OSError)
+            self._stack = stack = Stack(site)
+            stack.boot(lambda line: self._report(progress=line))
+            Control(site.state / "control.sock", stack, self._ended.set)
+        except Exception as error:
+            self._failed = True
+            self._report(failed=f"{error}" or type(error).__name__)
+            self._ended.set()
+        else:
+            self._report(ready=str(stack.target_file))
 
 
 class Control:
@@ -183,7 +180,7 @@ class Control:
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
-        with connection, connection.makefile("rw", encoding="utf-8") as stream, _ignoring_a_gone_parent():
+        with connection, connection.makefile("rw", encoding="utf-8") as stream, contextlib.suppress(OSError):
             for line in stream:
                 stream.write(json.dumps(self._answer(json.loads(line))) + "\n")
                 stream.flush()
@@ -191,7 +188,7 @@ class Control:
     def _answer(self, request: dict[str, Any]) -> dict[str, object]:
         try:
             return {"ok": True, "result": self._do(request)}
-        except Exception as error:  # noqa: BLE001 - the caller, in another process, must learn of it
+        except Exception as error:
             return {"ok": False, "error": f"{error}" or type(error).__name__}
 
     def _do(self, request: dict[str, Any]) -> object:
@@ -203,16 +200,18 @@ class Control:
         if operation == "list-faults":
             return list_faults()
         if operation == "inject":
-            return self._stack.inject(request["name"])
-        if operation == "revert":
-            return self._stack.revert(request["name"])
-        if operation == "container":
-            return _operate(self._stack.container(request["name"]), request["action"])
-        if operation == "program":
-            return _operate(self._stack.program(request["name"]), request["action"])
-        if operation == "stop":
-            return self._end()
-        raise ValueError(f"unknown request {operation!r}")
+            self._stack.inject(request["name"])
+        elif operation == "revert":
+            self._stack.revert(request["name"])
+        elif operation == "container":
+            _operate(self._stack.container(request["name"]), request["action"])
+        elif operation == "program":
+            _operate(self._stack.program(request["name"]), request["action"])
+        elif operation == "stop":
+            self._end()
+        else:
+            raise ValueError(f"unknown request {operation!r}")
+        return None
 
 
 _ACTIONS = ("start", "stop", "restart", "recreate", "pause", "resume", "reload", "kill")

@@ -39,6 +39,7 @@ class Look:
     facts: dict[str, Fact | Unavailable]
     logins: int
     round_trips: int
+    session_cookie: str
 
 
 @dataclass
@@ -50,19 +51,22 @@ class Observer:
     secrets: Secrets = field(default_factory=lambda: Secrets(Redactor()))
     approved: tuple[str, ...] = field(default_factory=guard.actions)
 
-    def look(self, nouns: Iterable[str]) -> Look:
-        """Look afresh for the named facts."""
+    def look(self, nouns: Iterable[str], before: Look | None = None) -> Look:
+        """Look afresh for the named facts; what they need besides is taken from an earlier look."""
         ledger = Ledger(self.directory / "ledger.jsonl", self.secrets.redactor)
         try:
-            return asyncio.run(self._look(sorted(set(nouns)), ledger))
+            return asyncio.run(self._look(set(nouns), ledger, before))
         finally:
             ledger.close()
 
-    async def _look(self, nouns: list[str], ledger: Ledger) -> Look:
+    async def _look(self, nouns: set[str], ledger: Ledger, before: Look | None) -> Look:
         access = Access(self.target, self.secrets, guard.Guard(ledger, self.approved), ledger, NOUNS)
+        if before is not None:
+            kept = {name: fact for name, fact in before.facts.items() if name not in nouns}
+            access.inherit(kept, before.session_cookie)
         try:
-            facts = await access.collect(nouns)
-            return Look(facts, access.host.logins, access.host.round_trips)
+            facts = await access.collect(sorted(nouns))
+            return Look(facts, access.host.logins, access.host.round_trips, access.session_cookie)
         finally:
             await access.close()
 
@@ -71,8 +75,8 @@ def judged(facts: Facts, target: Target) -> dict[str, list[CheckRecord]]:
     """Run every check on the facts; the records by item."""
     records: dict[str, list[CheckRecord]] = {}
     for check in checks():
-        record = judge.judge(check, facts, target)
-        records.setdefault(record.item, []).append(record)
+        found = [judge.judge(check, facts, target, variant) for variant in judge.variants(check)]
+        records.setdefault(judge.item_of(check), []).extend(found)
     return records
 
 

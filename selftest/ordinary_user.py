@@ -28,7 +28,7 @@ def main() -> None:
     namespace.make_private([Path(sys.base_prefix), Path(sys.prefix), namespace.REPOSITORY])
     with tempfile.NamedTemporaryFile("w", delete=False) as passwd:
         passwd.write(Path("/etc/passwd").read_text() + f"{NAME}:x:{UID}:{UID}::/run/{NAME}:/bin/bash\n")
-    os.chmod(passwd.name, 0o644)
+    Path(passwd.name).chmod(0o644)
     namespace.replace_file(Path("/etc/passwd"), Path(passwd.name))
     Path(passwd.name).unlink()
     home = Path("/run") / NAME

@@ -104,6 +104,8 @@ def cookie_shape(header: str) -> str:
 def header_shape(headers: httpx.Headers | dict[str, Any]) -> dict[str, Any]:
     kept = {name: headers[name] for name in headers if name not in HOP_BY_HOP}
     cookies = headers.get_list("set-cookie") if isinstance(headers, httpx.Headers) else kept.get("set-cookie")
+    if "x-retry-after" in kept:
+        kept["x-retry-after"] = 0 < int(kept["x-retry-after"]) <= 10
     if cookies:
         kept["set-cookie"] = [cookie_shape(cookie) for cookie in cookies]
     return kept

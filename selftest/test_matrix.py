@@ -70,7 +70,7 @@ def test_fault(
     record_matrix: matrix.Table,
 ) -> None:
     fault = FAULTS[injected]
-    again = observer.look(NOUNS if EVERYTHING else fault.touches)
+    again = observer.look(NOUNS if EVERYTHING else fault.touches, healthy)
     found = matrix.outcomes(matrix.judged({**healthy.facts, **again.facts}, target))
     red = matrix.with_outcome(found, Outcome.FAIL)
     unknown = matrix.with_outcome(found, Outcome.UNKNOWN)

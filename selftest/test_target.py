@@ -53,7 +53,10 @@ def test_a_minimal_target_gets_the_plans_defaults(tmp_path: Path) -> None:
 
 
 def test_several_mistakes_are_listed_at_once(tmp_path: Path) -> None:
-    text = MINIMAL.replace('address = "server.example"', "").replace('"/opt/pn-crm"', '"opt"') + "\n[extra]\nx = 1\n"
+    text = (
+        MINIMAL.replace('address = "server.example"', "").replace('"/opt/pn-crm"', '"opt"')
+        + "\n[extra]\nx = 1\n"
+    )
     with pytest.raises(UsageError) as caught:
         _load(tmp_path, text)
     message = str(caught.value)

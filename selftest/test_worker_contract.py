@@ -69,6 +69,15 @@ def test_only_the_blocking_connections_are_named(stack: Stack, worker: Process) 
     assert {entry["cmd"] for entry in seen.values()} == {recorded["cmd"]}
 
 
+def test_idle_worker_keeps_its_connection(stack: Stack, worker: Process) -> None:
+    """Past the end of a blocking read, which redis-py's default timeout would not outlive."""
+    assert worker.process.poll() is None
+    before = named(stack)["bull:ZW1haWw="]
+    app_stack.wait_for(lambda: int(named(stack)["bull:ZW1haWw="]["idle"]) >= 3)
+    app_stack.wait_for(lambda: int(named(stack).get("bull:ZW1haWw=", {"idle": "0"})["idle"]) < 3)
+    assert named(stack)["bull:ZW1haWw="]["id"] == before["id"]
+
+
 def test_meta_and_stalled_check_exist_from_the_start(stack: Stack, worker: Process) -> None:
     assert worker.process.poll() is None
     assert hash_of(stack, "bull:email:meta") == IDLE["keys"]["bull:email:meta"]["value"]

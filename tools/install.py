@@ -115,6 +115,14 @@ NEEDS = (
         "--cask chromium",
         "chromium",
     ),
+    Need(
+        "OpenSSL",
+        "hashes the passwords of the rehearsed accounts",
+        ("openssl",),
+        "openssl",
+        "openssl",
+        "openssl",
+    ),
     Need("sudo", "one of the two ways up to root that are rehearsed", ("sudo",), "sudo", "sudo", "sudo"),
 )
 

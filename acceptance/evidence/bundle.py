@@ -20,7 +20,7 @@ class Bundle:
         path: `reports/<target>/<UTC>-<gate>`.
     """
 
-    def __init__(self, target: str, gate: str, redactor: Redactor, *, reports: Path = REPORTS) -> None:
+    def __init__(self, target: str, gate: str, redactor: Redactor, *, reports: Path) -> None:
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
         self.path = reports / target / f"{stamp}-{gate}"
         self.path.mkdir(parents=True)

@@ -81,11 +81,13 @@ class Lineage(Fact):
     live: Certificate | None
     renewal: Renewal | None
 
+    def newest(self, name: str) -> ArchivedCertificate | None:
+        """Return its newest certificate for a name: the one with the highest number."""
+        return next((one for one in reversed(self.archived) if one.certificate.covers(name)), None)
+
     def covers(self, name: str) -> bool:
-        """Tell whether its newest certificate is for a name; without any, whether it is called so."""
-        if self.archived:
-            return self.archived[-1].certificate.covers(name)
-        return re.sub(r"-\d{4}$", "", self.name) == name
+        """Tell whether it is called like the name or ever had a certificate for it."""
+        return re.sub(r"-\d{4}$", "", self.name) == name or self.newest(name) is not None
 
 
 class Certificates(Fact):
@@ -109,8 +111,8 @@ class Certificates(Fact):
 
         Within a lineage the highest number is the newest, among lineages the latest beginning.
         """
-        last = [lineage.archived[-1] for lineage in self.covering(name) if lineage.archived]
-        return max(last, key=lambda one: one.certificate.not_before, default=None)
+        newest = [one for lineage in self.lineages if (one := lineage.newest(name)) is not None]
+        return max(newest, key=lambda one: one.certificate.not_before, default=None)
 
     def renewals(self, name: str) -> tuple[Renewal, ...]:
         """Return the renewal settings for a name."""

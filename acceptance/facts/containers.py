@@ -151,7 +151,7 @@ class Container(Fact):
     @property
     def summary(self) -> str:
         """Its state in a few words."""
-        told = [self.status] + ([self.health] if self.health else [])
+        told = [self.status] + ([self.health] if self.runs and self.health else [])
         if not self.runs and self.status != "created":
             told.append(f"exit code {self.exit_code}")
         if self.oom_killed:
@@ -242,7 +242,8 @@ class Containers(Fact):
         return addresses[0]
 
     def troubles(self, services: Iterable[str]) -> tuple[str, ...]:
-        """Say of each service what keeps it from being exactly one container that is well."""
+        """Say of each service what keeps it from being exactly one container that is well in both looks."""
+        later = {state.id: state for state in self.again.value.states} if self.again.state == "known" else {}
         found = []
         for service in services:
             containers = self.of(service)
@@ -251,6 +252,11 @@ class Containers(Fact):
             elif len(containers) > 1:
                 found.append(f"{service} has {len(containers)} containers")
             found += [container.summary for container in containers if not container.is_well]
+            found += [
+                f"{service} restarted while the suite looked"
+                for container in containers
+                if container.is_well and later.get(container.id, container.state) != container.state
+            ]
         return tuple(found)
 
     def summary(self, services: Iterable[str]) -> str:

@@ -33,7 +33,6 @@ from acceptance.guard.commands import (
 
 if TYPE_CHECKING:
     from acceptance.access import Access
-    from acceptance.target import Target
     from acceptance.transports.host import Result
 
 TOLERANCE_S = 1.0
@@ -169,14 +168,19 @@ class Nginx(Fact):
         )
 
     @property
+    def _read_as(self) -> tuple[str, ...]:
+        """The names under which the configuration includes the vhost."""
+        names = (*known(self.links), self.vhost_file)
+        return tuple(path for path in self.loaded_files if path in names)
+
+    @property
     def included(self) -> Judged:
         """Whether the configuration includes the enabled vhost.
 
         Raises:
             UnavailableError: a part of the configuration could not be read.
         """
-        links = known(self.links)
-        read_from = [path for path in self.loaded_files if path in (*links, self.vhost_file)]
+        read_from = self._read_as
         if not read_from:
             self._require_read()
         return Judged(
@@ -280,7 +284,7 @@ class Nginx(Fact):
             )
         empty = Directive(name="http", file=self.config, line=1, block=())
         vhost = find(self.http or empty, self.name, self.port, self.variables)
-        if vhost.server is None and not known(self.links):
+        if vhost.server is None and not self._read_as:
             raise UnavailableError("the vhost is not enabled, see nginx.enabled")
         return vhost
 
@@ -361,7 +365,7 @@ def read_processes(result: Result) -> Running:
     Raises:
         UnavailableError: the processes may not be seen, or the answer is not understood.
     """
-    rows = [line.split(maxsplit=1) for line in result.answered().text.splitlines() if " " in line]
+    rows = [tuple(line.partition(" ")[::2]) for line in result.answered().text.splitlines()]
     first, rest = rows[0] if rows else ("", "")
     if first == "stopped":
         return Running(stopped=rest)
@@ -441,8 +445,29 @@ async def collect(access: Access) -> Nginx:
         found = read(complete, wanted.config, build.prefix)
         _unread_for_good(found, wanted.config)
     named_files, tested = await _as_root(access, found)
-    return _model(target, tree, complete, found).model_copy(
-        update={"running": _attempt_running(processes), "named_files": named_files, "tested": tested}
+    available = posixpath.join(wanted.root, "sites-available", wanted.vhost)
+    exists, links, copies = _enabled(tree, wanted.root, available)
+    http = next((one for one in found.directives if one.name == "http" and one.block is not None), None)
+    return Nginx(
+        name=target.public.name,
+        port=wanted.listen_https,
+        config=wanted.config,
+        assumed=target.is_assumed("nginx.vhost"),
+        vhost_file=available,
+        vhost_exists=exists,
+        links=links,
+        copies=copies,
+        loaded_files=tuple(found.files),
+        http=judged(http) if http else None,
+        variables=tuple(sorted(found.variables)),
+        errors=tuple(found.errors),
+        unrecognised=tuple(found.unrecognised),
+        unread=tuple(found.unread),
+        files=_changes(complete, found.files),
+        directories=_changes(complete, found.directories),
+        named_files=named_files,
+        running=_attempt_running(processes),
+        tested=tested,
     )
 
 
@@ -503,33 +528,6 @@ async def _as_root(
         return Unavailable.of(problem), tested
 
 
-def _model(target: Target, tree: Tree, complete: Tree, found: Configuration) -> Nginx:
-    available = posixpath.join(target.nginx.root, "sites-available", target.nginx.vhost)
-    http = next((one for one in found.directives if one.name == "http" and one.block is not None), None)
-    exists, links, copies = _enabled(tree, target.nginx.root, available)
-    return Nginx(
-        name=target.public.name,
-        port=target.nginx.listen_https,
-        config=target.nginx.config,
-        assumed=target.is_assumed("nginx.vhost"),
-        vhost_file=available,
-        vhost_exists=exists,
-        links=links,
-        copies=copies,
-        loaded_files=tuple(found.files),
-        http=judged(http) if http else None,
-        variables=tuple(sorted(found.variables)),
-        errors=tuple(found.errors),
-        unrecognised=tuple(found.unrecognised),
-        unread=tuple(found.unread),
-        files=_changes(complete, found.files),
-        directories=_changes(complete, found.directories),
-        named_files=Unavailable(reason="not looked at"),
-        running=Unavailable(reason="not looked at"),
-        tested=None,
-    )
-
-
 def _changes(tree: Tree, paths: list[str]) -> tuple[LoadedFile, ...]:
     changes: dict[str, LoadedFile] = {}
     for path in paths:
@@ -549,10 +547,11 @@ def _enabled(
     directory = posixpath.join(root, "sites-enabled")
     try:
         exists = tree.exists(available)
-        entries = [posixpath.join(directory, name) for name in tree.names(directory)]
+        names = [name for name in tree.names(directory) if not name.startswith(".")]
     except UnavailableError as problem:
         failed = Unavailable.of(problem)
         return failed, failed, ()
+    entries = [posixpath.join(directory, name) for name in names]
     links = tuple(path for path in entries if exists and _leads_to(tree, path, available))
     name = posixpath.basename(available)
     copies = tuple(path for path in entries if path not in links and posixpath.basename(path) == name)

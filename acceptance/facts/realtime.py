@@ -17,6 +17,7 @@ from acceptance.check import Source
 from acceptance.errors import UnavailableError
 from acceptance.facts.base import Attempt, Fact, Known, Noun, Unavailable
 from acceptance.guard import messages
+from acceptance.guard.messages import Message
 from acceptance.transports.websocket import CLOSED, Handshake, Socket
 
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 ANSWER_S = 5.0
 """How long an answer to a packet may take, in seconds."""
+
+PING = "2"
+"""The server's heartbeat packet."""
 
 
 class OpenPacket(BaseModel):
@@ -89,12 +93,10 @@ class Heartbeat(Fact):
     Attributes:
         pinged_after_s: seconds until the ping came; None if it did not.
         alive_after: True if the connection was still open after our answer.
-        waited_s: how long the ping was waited for.
     """
 
     pinged_after_s: float | None
     alive_after: bool
-    waited_s: float
     detail: str
 
 
@@ -190,6 +192,47 @@ def _path(access: Access, transport: str = "websocket", sid: str = "") -> str:
     return f"{access.target.realtime.path}?EIO=4&transport={transport}{suffix}"
 
 
+class _Conversation:
+    """Reads packets, answers pings as they come, and remembers when the first one came."""
+
+    def __init__(self, socket: Socket) -> None:
+        self._socket = socket
+        self._opened = time.monotonic()
+        self.pinged_after_s: float | None = None
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since the connection was opened."""
+        return round(time.monotonic() - self._opened, 2)
+
+    async def ask(self, message: Message, timeout_s: float) -> str | None:
+        """Send a message and return the next packet that is no ping, `CLOSED`, or None after the timeout."""
+        await self._socket.send(message)
+        deadline = self.elapsed_s + timeout_s
+        while True:
+            packet = await self._next(deadline - self.elapsed_s)
+            if packet != PING:
+                return packet
+
+    async def first_ping(self, deadline_s: float) -> str | None:
+        """Wait for the first ping, if it has not come yet; return `CLOSED` or None if it does not come."""
+        packet: str | None = PING
+        while self.pinged_after_s is None and packet not in (CLOSED, None):
+            packet = await self._next(deadline_s - self.elapsed_s)
+        return packet
+
+    async def is_open(self) -> bool:
+        """Tell whether the connection stays open for a moment."""
+        return await self._next(0.3) != CLOSED
+
+    async def _next(self, timeout_s: float) -> str | None:
+        packet = await self._socket.receive(max(0.0, timeout_s))
+        if packet == PING:
+            self.pinged_after_s = self.pinged_after_s or self.elapsed_s
+            await self._socket.send(messages.PONG)
+        return packet
+
+
 async def _connection(
     access: Access,
 ) -> tuple[Opening, Known[Joining] | Unavailable, Known[Heartbeat] | Unavailable]:
@@ -198,10 +241,9 @@ async def _connection(
         if socket is None or not opening.opened:
             closed = Unavailable(reason=f"the websocket did not open ({opening.summary})")
             return opening, closed, closed
-        connected = time.monotonic()
-        anonymous = await _join(access, socket)
-        heartbeat = await _heartbeat(access, socket, opening, connected)
-        return opening, Known(value=anonymous), heartbeat
+        conversation = _Conversation(socket)
+        anonymous = await _join(access, conversation)
+        return opening, Known(value=anonymous), await _heartbeat(access, conversation, opening)
 
 
 async def _opening(handshake: Handshake, socket: Socket | None) -> Opening:
@@ -213,9 +255,9 @@ async def _opening(handshake: Handshake, socket: Socket | None) -> Opening:
     return Opening(http_status=101, ping_interval_ms=packet.ping_interval if packet else None, detail=detail)
 
 
-async def _join(access: Access, socket: Socket) -> Joining:
-    await socket.send(messages.CONNECT)
-    return read_join(await socket.receive(ANSWER_S), access.target.realtime.namespace)
+async def _join(access: Access, conversation: _Conversation) -> Joining:
+    answer = await conversation.ask(messages.CONNECT, ANSWER_S)
+    return read_join(answer, access.target.realtime.namespace)
 
 
 async def _with_session(access: Access) -> Known[Joining] | Unavailable:
@@ -225,20 +267,18 @@ async def _with_session(access: Access) -> Known[Joining] | Unavailable:
         await access.fact("session")
         if not access.session_cookie:
             return Unavailable(reason="signing in brought no session cookie")
-        async with access.websocket.open(_path(access), {"cookie": access.session_cookie}) as (
-            handshake,
-            socket,
-        ):
+        headers = {"cookie": access.session_cookie}
+        async with access.websocket.open(_path(access), headers) as (handshake, socket):
             opening = await _opening(handshake, socket)
             if socket is None or not opening.opened:
                 return Unavailable(reason=f"the websocket did not open ({opening.summary})")
-            return Known(value=await _join(access, socket))
+            return Known(value=await _join(access, _Conversation(socket)))
     except UnavailableError as error:
         return Unavailable.of(error)
 
 
 async def _heartbeat(
-    access: Access, socket: Socket, opening: Opening, connected: float
+    access: Access, conversation: _Conversation, opening: Opening
 ) -> Known[Heartbeat] | Unavailable:
     interval = (opening.ping_interval_ms or 0) / 1000
     longest = access.target.realtime.max_wait_s
@@ -247,18 +287,15 @@ async def _heartbeat(
             reason=f"the server pings every {interval:g} s, longer than the {longest:g} s worth waiting for",
             remedy="raise realtime.max_wait_s in the target file",
         )
-    text: str | None = ""
-    deadline = connected + interval + ANSWER_S
-    while text not in ("2", CLOSED, None):
-        text = await socket.receive(max(0.0, deadline - time.monotonic()))
-    waited = round(time.monotonic() - connected, 2)
-    if text != "2":
-        detail = "the connection was closed" if text == CLOSED else "no ping came"
-        return Known(value=Heartbeat(pinged_after_s=None, alive_after=False, waited_s=waited, detail=detail))
-    await socket.send(messages.PONG)
-    alive = await socket.receive(0.3) != CLOSED
-    detail = "" if alive else "closed after the ping was answered"
-    return Known(value=Heartbeat(pinged_after_s=waited, alive_after=alive, waited_s=waited, detail=detail))
+    last = await conversation.first_ping(interval + ANSWER_S)
+    if conversation.pinged_after_s is None:
+        detail = "the connection was closed before a ping came" if last == CLOSED else "no ping came"
+        return Known(value=Heartbeat(pinged_after_s=None, alive_after=False, detail=detail))
+    alive = await conversation.is_open()
+    detail = "" if alive else "the connection was closed after the ping was answered"
+    return Known(
+        value=Heartbeat(pinged_after_s=conversation.pinged_after_s, alive_after=alive, detail=detail)
+    )
 
 
 async def _upgrade(access: Access) -> Upgrading:

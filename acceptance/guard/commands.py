@@ -105,7 +105,7 @@ if [ ! -r "/proc/$master/stat" ]; then
   esac
   exit 0
 fi
-title() { tr '\0' ' ' <"$1/cmdline" 2>/dev/null; }
+title() { tr '\0\n' '  ' <"$1/cmdline" 2>/dev/null; }
 started() { line=$(cat "$1/stat" 2>/dev/null) || return 1; set -- ${line##*) }; echo "$2 ${20}"; }
 echo "hertz $(getconf CLK_TCK)"
 echo "now $(started /proc/self) $(date +%s.%N)"

@@ -92,12 +92,12 @@ class Registry:
         address = f"https://{host}/v2/{repository}/manifests/{tag}"
         headers = {"accept": MANIFEST_TYPES}
         login = self._login()
-        answer = await self._send(MANIFEST, address, headers, login)
+        answer = await self._send(MANIFEST, host, address, headers, login)
         demanded = challenge(answer.headers.get("www-authenticate", ""))
         if answer.status_code == httpx.codes.UNAUTHORIZED and demanded:
             token = await self._token(host, demanded, login)
             answer = await self._send(
-                MANIFEST, address, {**headers, "authorization": f"Bearer {token}"}, None
+                MANIFEST, host, address, {**headers, "authorization": f"Bearer {token}"}, None
             )
         return _digest(answer, f"{host}/{repository}:{tag}", logged_in=login is not None)
 
@@ -110,7 +110,7 @@ class Registry:
         address = str(httpx.URL(demanded.realm).copy_merge_params(demanded.parameters))
         if httpx.URL(address).scheme != "https":
             raise UnavailableError(f"{host} wants a token fetched without TLS; the login was not sent")
-        answer = await self._send(TOKEN, address, {}, login)
+        answer = await self._send(TOKEN, host, address, {}, login)
         if answer.status_code != httpx.codes.OK:
             raise _refused(host, answer.status_code, logged_in=login is not None)
         try:
@@ -121,7 +121,12 @@ class Registry:
         return str(token)
 
     async def _send(
-        self, request: Request, address: str, headers: dict[str, str], auth: httpx.BasicAuth | None
+        self,
+        request: Request,
+        host: str,
+        address: str,
+        headers: dict[str, str],
+        auth: httpx.BasicAuth | None,
     ) -> httpx.Response:
         """Send a declared request; where the target says so, to another address than the logical one."""
         url = httpx.URL(address)
@@ -134,7 +139,7 @@ class Registry:
         try:
             response = await self._open().request(
                 request.method,
-                self._connect(url),
+                self._connect(url, host),
                 headers={"host": url.netloc.decode(), **headers},
                 auth=auth,
                 extensions={"sni_hostname": url.host},
@@ -156,8 +161,9 @@ class Registry:
             )
         return response
 
-    def _connect(self, url: httpx.URL) -> httpx.URL:
-        if self._settings.connect is None:
+    def _connect(self, url: httpx.URL, host: str) -> httpx.URL:
+        """Return where to send a request; only the registry itself may be elsewhere, no token server."""
+        if self._settings.connect is None or url.netloc.decode() != host:
             return url
         return url.copy_with(host=self._settings.connect.address, port=self._settings.connect.port)
 

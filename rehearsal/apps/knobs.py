@@ -16,7 +16,7 @@ class Knobs:
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
-        self._seen: tuple[int, int] | None = None
+        self._seen: tuple[int, int, int] | None = None
         self._values: dict[str, Any] = {}
 
     def word(self, name: str) -> str:
@@ -41,12 +41,12 @@ class Knobs:
         except FileNotFoundError:
             self._seen, self._values = None, {}
             return self._values
-        seen = (state.st_mtime_ns, state.st_size)
+        seen = (state.st_mtime_ns, state.st_size, state.st_ino)
         if seen != self._seen:
             self._read(self._path, seen)
         return self._values
 
-    def _read(self, path: Path, seen: tuple[int, int]) -> None:
+    def _read(self, path: Path, seen: tuple[int, int, int]) -> None:
         try:
             values = json.loads(path.read_text(encoding="utf-8"))
         except (FileNotFoundError, json.JSONDecodeError):

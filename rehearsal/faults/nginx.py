@@ -58,7 +58,7 @@ def certificate_missing(stack: Stack) -> Course:
 )
 def not_reloaded(stack: Stack) -> Course:
     """Edit the vhost without a reload."""
-    with tools.unloaded(stack, "client_max_body_size 64M;", "client_max_body_size 65M;"):
+    with tools.unloaded(stack, "    client_max_body_size", "    # corrected\n    client_max_body_size"):
         yield
 
 
@@ -103,7 +103,7 @@ def redirect_drops_query(stack: Stack) -> Course:
     "nginx-acme-not-served",
     notice="nothing, until the certificate cannot be renewed: webroot renewal, but its location redirects",
     reddens=("nginx.redirect",),
-    touches=("certificates",),
+    touches=("certificates", "redirect"),
 )
 def acme_not_served(stack: Stack) -> Course:
     """Say that the webroot authenticator renews, while port 80 redirects the ACME location."""

@@ -11,14 +11,14 @@ from rehearsal.site import APP
 if TYPE_CHECKING:
     from rehearsal.stack import Stack
 
-_SIGNED_IN = ("realtime", "session")
+_TOUCHED = ("realtime",)
 
 
 @fault(
     "realtime-refuses",
     notice="updates never appear, not even for signed-in users",
     reddens=("realtime.namespace",),
-    touches=_SIGNED_IN,
+    touches=_TOUCHED,
 )
 def refuses(stack: Stack) -> Course:
     """Refuse everybody."""
@@ -30,7 +30,7 @@ def refuses(stack: Stack) -> Course:
     "realtime-silent",
     notice="updates never appear and nothing says why",
     reddens=("realtime.namespace",),
-    touches=_SIGNED_IN,
+    touches=_TOUCHED,
 )
 def silent(stack: Stack) -> Course:
     """Never answer a request to join."""
@@ -42,7 +42,7 @@ def silent(stack: Stack) -> Course:
     "realtime-anonymous",
     notice="nothing; strangers receive every update",
     reddens=("realtime.namespace",),
-    touches=_SIGNED_IN,
+    touches=_TOUCHED,
 )
 def anonymous(stack: Stack) -> Course:
     """Let everybody join."""
@@ -53,10 +53,10 @@ def anonymous(stack: Stack) -> Course:
 @fault(
     "realtime-no-upgrade",
     notice="clients stay with polling",
-    reddens=("realtime.upgrade", "realtime.probe"),
-    touches=_SIGNED_IN,
+    reddens=("realtime.probe",),
+    touches=_TOUCHED,
 )
 def no_upgrade(stack: Stack) -> Course:
-    """Offer polling only."""
+    """Do not let a polling session become a websocket."""
     with tools.knob(stack, APP, realtime="no-upgrade"):
         yield

@@ -54,14 +54,16 @@ class Systemctl:
             if program.spec.unit and f"{program.spec.unit.removesuffix('.service')}.service" == name:
                 return _of_program(name, program)
         if name in ("docker.service", "docker.socket"):
-            up = self._runtime.engine_running
-            return UnitState(
-                name, "active" if up else "inactive", "running" if up else "dead",
-                self._engine_pid if up else 0, self._runtime.started_ns, 0, True, "Docker Application Container Engine",
-            )  # fmt: skip
+            return self._engine(name)
         if name in self._runtime.units:
             return _of_unit(self._runtime.units[name], self._runtime.started_ns)
         return UnitState(name, "inactive", "dead", 0, 0, 0, False, name, loaded=False)
+
+    def _engine(self, name: str) -> UnitState:
+        started, description = self._runtime.started_ns, "Docker Application Container Engine"
+        if self._runtime.engine_running:
+            return UnitState(name, "active", "running", self._engine_pid, started, 0, True, description)
+        return UnitState(name, "inactive", "dead", 0, started, 0, True, description)
 
     def _is_active(self, words: list[str]) -> Answer:
         states = [self._state(name) for name in words]

@@ -24,7 +24,7 @@ State = Literal["created", "running", "paused", "restarting", "exited"]
 
 HEALTH_INTERVAL_S = 1.0
 HEALTH_RETRIES = 3
-HEALTH_START_PERIOD_S = 10.0
+HEALTH_START_PERIOD_S = 2.0
 
 _STARTING_INTERVAL_S = 0.1
 _FIRST_BACKOFF_S = 0.1

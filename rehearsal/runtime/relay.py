@@ -40,7 +40,7 @@ class Relay:
         try:
             for port in published:
                 server = await asyncio.start_server(
-                    self._handler(port.container_port), port.host_address, port.host_port
+                    self._handler(port.container_port), port.bind or port.host_address, port.host_port
                 )
                 self._servers.append(server)
         except OSError:

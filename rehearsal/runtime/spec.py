@@ -48,11 +48,17 @@ class Image:
 
 @dataclass(frozen=True)
 class Published:
-    """A published port: relayed from the host address to the container's."""
+    """A published port: relayed from the host address to the container's.
+
+    Attributes:
+        bind: the address that is really listened on, if it is not `host_address`: a fault can say
+            0.0.0.0 without opening anything to the network.
+    """
 
     host_address: str
     host_port: int
     container_port: int
+    bind: str = ""
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,15 @@ from rehearsal.site import Account
 def make_directory(path: Path, *, mode: int = 0o755, account: Account | None = None) -> Path:
     """Create a directory with its missing parents (0755) whatever the umask, and return it.
 
+    Several threads may do so at once.
+
     Raises:
         OSError: it cannot be created or given away.
     """
-    for missing in [each for each in reversed((path, *path.parents)) if not each.exists()]:
-        missing.mkdir()
+    for missing in [each for each in reversed(path.parents) if not each.exists()]:
+        missing.mkdir(exist_ok=True)
         missing.chmod(0o755)
+    path.mkdir(mode=mode, exist_ok=True)
     if account is not None:
         os.chown(path, account.uid, account.gid)
     path.chmod(mode)

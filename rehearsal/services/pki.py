@@ -146,9 +146,7 @@ def install(site: Site, issued: Issued, *, name: str = HOSTNAME) -> int:
     contents = (issued.cert_pem, issued.chain_pem, issued.cert_pem + issued.chain_pem, issued.key_pem)
     for kind, content in zip(KINDS, contents, strict=True):
         write(archive / f"{kind}{number}.pem", content, mode=0o600 if kind == "privkey" else 0o644)
-        link = live / f"{kind}.pem"
-        link.unlink(missing_ok=True)
-        link.symlink_to(f"../../archive/{name}/{kind}{number}.pem")
+        _link(site, name, kind, number)
     write(live / "README", _README)
     return number
 
@@ -160,6 +158,19 @@ def renew(site: Site, *, name: str = HOSTNAME, days_left: float = 90) -> int:
         OSError: a file cannot be read or written.
     """
     return install(site, issue(site, [name], days_left=days_left), name=name)
+
+
+def withdraw(site: Site, *, name: str = HOSTNAME) -> int:
+    """Take a lineage's newest certificate away again and return the number that is the newest then.
+
+    Raises:
+        OSError: a file cannot be removed, or there is only one.
+    """
+    number = latest(site, name)
+    for kind in KINDS:
+        (site.letsencrypt / "archive" / name / f"{kind}{number}.pem").unlink()
+        _link(site, name, kind, number - 1)
+    return number - 1
 
 
 def latest(site: Site, name: str = HOSTNAME) -> int:
@@ -195,6 +206,12 @@ def write_renewal(site: Site, name: str = HOSTNAME) -> None:
         "installer = nginx\n"
         "key_type = ecdsa\n",
     )
+
+
+def _link(site: Site, name: str, kind: str, number: int) -> None:
+    link = site.letsencrypt / "live" / name / f"{kind}.pem"
+    link.unlink(missing_ok=True)
+    link.symlink_to(f"../../archive/{name}/{kind}{number}.pem")
 
 
 def _create_authority(site: Site) -> None:

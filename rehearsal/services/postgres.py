@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import functools
-import locale
 import os
 import secrets
+import signal
+import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -133,6 +134,7 @@ def container(site: Site, image: Image) -> Container:
         ports=(PORT,),
         mounts=(Mount("pgdata", DATA, _volume(site)),),
         health=lambda: None if answers() else f"{address}:{PORT} - no response",
+        stop_signal=signal.SIGINT,
     )
 
 
@@ -227,12 +229,5 @@ def _major(directory: Path) -> int:
 
 
 def _locale() -> str:
-    former = locale.setlocale(locale.LC_CTYPE)
-    try:
-        locale.setlocale(locale.LC_CTYPE, "C.UTF-8")
-    except locale.Error:
-        return "C"
-    else:
-        return "C.UTF-8"
-    finally:
-        locale.setlocale(locale.LC_CTYPE, former)
+    known = subprocess.run(["/usr/bin/locale", "-a"], capture_output=True, text=True, check=False).stdout
+    return "C.UTF-8" if "c.utf8" in known.lower().replace("-", "") else "C"

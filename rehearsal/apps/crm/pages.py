@@ -39,7 +39,7 @@ _STYLE = f"""\
 body {{ margin: 0; font-family: system-ui, sans-serif; color: #1c2733; background: #f6f4ef; }}
 header {{ background: var(--brand); padding: .5rem 1rem; }}
 main {{ max-width: 50rem; margin: 2rem auto; padding: 0 1rem; }}
-form {{ display: grid; gap: .75rem; max-width: 20rem; }}
+form, label {{ display: grid; gap: .75rem; max-width: 20rem; }}
 input {{ padding: .5rem; font: inherit; }}
 button {{ padding: .6rem; font: inherit; border: 0; color: #fff; background: var(--brand); }}
 table {{ border-collapse: collapse; width: 100%; }}

@@ -21,6 +21,9 @@ from rehearsal.apps.settings import Settings
 
 QUEUES = ("email", "documents")
 _KNOB_EVERY_S = 0.2
+_REDIS_TIMEOUT_S = 60
+"""Must exceed BullMQ's longest blocking read, 10 s; redis-py's own default of 5 s cuts an idle worker off."""
+
 _META = {"opts.maxLenEvents": "10000", "version": "bullmq:6.7.0"}
 
 
@@ -62,7 +65,8 @@ async def _work(queue: str, settings: Settings, jobs: _Jobs) -> None:
     connection is named (with the queue's name in base64), the first stalled check precedes the first
     job, and the queue's `meta` is written (by the application's Queue object there).
     """
-    worker = Worker(queue, jobs.process, {"connection": settings.redis_url, "autorun": False})
+    url = f"{settings.redis_url}?socket_timeout={_REDIS_TIMEOUT_S}"
+    worker = Worker(queue, jobs.process, {"connection": url, "autorun": False})
     worker.on("error", lambda error, *_: console.error(f"[worker] {queue}: {type(error).__name__}: {error}"))
     name = base64.b64encode(queue.encode()).decode()
     await worker.blockingRedisConnection.set_client_name(f"{worker.prefix}:{name}")
