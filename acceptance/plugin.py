@@ -118,7 +118,7 @@ def _narrowed(config: pytest.Config) -> str:
     testpaths = [str(path) for path in config.getini("testpaths")]
     ways = {
         "-k": options.keyword,
-        "--lf": options.lf,
+        "--lf": getattr(options, "lf", False),
         "--sw": getattr(options, "stepwise", False),
         "--deselect": options.deselect,
         "--ignore": options.ignore or options.ignore_glob,

@@ -531,6 +531,16 @@ def test_missing_link_fails_and_the_rest_is_unknown(place: Path) -> None:
         _ = model.vhost
 
 
+def test_hidden_link_is_not_enabled(place: Path) -> None:
+    link = place / "nginx/sites-enabled/crm.conf"
+    link.rename(link.with_name(".crm.conf"))
+    model = collect(place)
+    with pytest.raises(CheckFailedError, match="no link"):
+        checks.test_vhost_is_linked(model)
+    with pytest.raises(UnavailableError, match=r"nginx\.enabled"):
+        _ = model.vhost
+
+
 def test_copy_is_no_link(place: Path) -> None:
     link = place / "nginx/sites-enabled/crm.conf"
     link.unlink()

@@ -81,7 +81,7 @@ def test_a_missing_kind_of_service_is_named(tmp_path: Path) -> None:
 
 def test_assumed_keys_must_exist(tmp_path: Path) -> None:
     assert _load(tmp_path, 'assumed = ["compose.directory"]\n' + MINIMAL).is_assumed("compose.directory")
-    with pytest.raises(UsageError, match="no such key: compose.folder"):
+    with pytest.raises(UsageError, match=r"no such key: compose\.folder"):
         _load(tmp_path, 'assumed = ["compose.folder"]\n' + MINIMAL)
 
 

@@ -509,10 +509,13 @@ def test_wrong_redirect_fails(answer: PlainAnswer) -> None:
 def test_redirected_challenge_depends_on_who_renews() -> None:
     with pytest.raises(CheckFailedError, match="authenticator webroot"):
         nginx_checks.test_challenge_can_be_answered(redirect(Known(value=("webroot",))))
-    with pytest.raises(CheckFailedError, match="authenticator none"):
+    with pytest.raises(UnavailableError, match=r"tls\.renewal"):
         nginx_checks.test_challenge_can_be_answered(redirect(Known(value=())))
     with pytest.raises(UnavailableError, match="no privilege"):
         nginx_checks.test_challenge_can_be_answered(redirect(Unavailable(reason="no privilege")))
+    elsewhere = plain("/.well-known/acme-challenge/x", location="https://dev.example.test/")
+    with pytest.raises(CheckFailedError, match="dev"):
+        nginx_checks.test_challenge_can_be_answered(redirect(Known(value=()), acme=elsewhere))
     served_there = plain("/.well-known/acme-challenge/x", status=404, location="")
     nginx_checks.test_challenge_can_be_answered(
         redirect(Unavailable(reason="no privilege"), acme=served_there)

@@ -18,6 +18,14 @@ ENVIRONMENT = PROJECT / ".venv"
 PYTHON = ENVIRONMENT / "bin" / "python"
 COMMAND = ENVIRONMENT / "bin" / "acceptance"
 
+DESCRIPTION = {
+    "METADATA": "Metadata-Version: 2.1\nName: port-nimara-acceptance\nVersion: 0.1.0\n",
+    "entry_points.txt": "[pytest11]\nacceptance-argv = acceptance.argv\n",
+    "INSTALLER": "make\n",
+    "RECORD": "",
+}
+"""What pip would write about the installed project; pytest finds its plugins there."""
+
 
 def usable(python: Path) -> bool:
     """Tell whether the environment's Python runs, and lives where its scripts say it does."""
@@ -47,15 +55,19 @@ def install(lock: Path) -> None:
 
 
 def link_project() -> None:
-    """Make the project's packages importable and its command `acceptance` runnable."""
+    """Make the project's packages importable, its command runnable and its pytest plugin known."""
     shown = subprocess.run(
         [PYTHON, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"],
         capture_output=True,
         text=True,
         check=True,
     )
-    path_file = Path(shown.stdout.strip()) / "port_nimara_acceptance.pth"
-    path_file.write_text(f"{PROJECT}\n", encoding="utf-8")
+    packages = Path(shown.stdout.strip())
+    (packages / "port_nimara_acceptance.pth").write_text(f"{PROJECT}\n", encoding="utf-8")
+    described = packages / "port_nimara_acceptance-0.1.0.dist-info"
+    described.mkdir(exist_ok=True)
+    for name, text in DESCRIPTION.items():
+        (described / name).write_text(text, encoding="utf-8")
     COMMAND.write_text(command_script(PYTHON), encoding="utf-8")
     COMMAND.chmod(0o755)
 

@@ -78,11 +78,16 @@ class Redirect(Fact):
         rewrites the vhost for the moment of the challenge (seen on certbot 2.1.0).
 
         Raises:
-            UnavailableError: it is redirected, and the renewal's settings are out of reach.
+            UnavailableError: it is redirected, and the renewal's settings are out of reach or missing.
         """
         if self.acme.status in _SERVED:
             return True
-        return self.sends_to_https(self.acme) and "nginx" in known(self.authenticators)
+        if not self.sends_to_https(self.acme):
+            return False
+        authenticators = known(self.authenticators)
+        if not authenticators:
+            raise UnavailableError("no renewal settings say who renews the certificate, see tls.renewal")
+        return "nginx" in authenticators
 
     @property
     def challenge_seen(self) -> str:
