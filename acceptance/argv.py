@@ -1,8 +1,8 @@
 """Lets `--target FILE` name a file outside the repository; loaded by pytest as an installed plugin.
 
 pytest 9 looks for its configuration file before it knows any plugin's options, so it takes the FILE of
-`--target FILE` for a test path, and looks for pytest.ini beside that file instead of here. `--target=FILE` has
-no such trouble: a command line that needs it is run again in that form, before pytest has begun.
+`--target FILE` for a test path, and looks for pytest.ini beside that file instead of here. `--target=FILE`
+has no such trouble: a command line that needs it is run again in that form, before pytest has begun.
 """
 
 from __future__ import annotations
@@ -35,4 +35,4 @@ def pytest_addoption(parser: pytest.Parser) -> None:  # noqa: ARG001 - the first
     by_hand = Path(sys.argv[0]).name in ("pytest", "py.test", "__main__.py")
     words = joined(sys.argv[1:])
     if here and by_hand and words != sys.argv[1:]:
-        os.execv(sys.executable, [sys.executable, "-m", "pytest", *words])
+        os.execv(sys.executable, [sys.executable, "-m", "pytest", *words])  # noqa: S606 - our own command line

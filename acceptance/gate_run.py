@@ -35,6 +35,7 @@ class GateRun:
     Attributes:
         name: the target's.
         narrowed: how the operator narrowed the selection, empty if not; the verdict is then HOLD at best.
+        collected_all: False if paths on the command line kept checks from being collected at all.
         incomplete: why the run did not come to its end, empty once it has.
     """
 
@@ -52,6 +53,7 @@ class GateRun:
         self.checklist = checklist
         self.items = checklist.of_gate(gate)
         self.narrowed = ""
+        self.collected_all = True
         self.incomplete = "the run did not come to its end"
         self.final: RunRecord | None = None
         self.redactor = Redactor()
@@ -60,7 +62,11 @@ class GateRun:
         self._checks: dict[str, list[CheckRecord]] = {}
         self._known_items: set[str] = set()
         self._facts: dict[str, Fact | Unavailable] = {}
+        self._guard: Guard | None = None
+        self._secrets = Secrets(self.redactor)
+        self._loop = Loop()
         self._resources = ExitStack()
+        self._resources.callback(self._loop.close)
         self._access: Access | None = None
         self._started = datetime.now(UTC)
         self._path: Path | None = None
@@ -85,21 +91,17 @@ class GateRun:
             rehearsal = self._resources.enter_context(boot(progress))
             self._path = rehearsal.target_file
             self.target = target.load(self._path)
-        guard = Guard(self.ledger, self._approved())
-        self._loop = Loop()
-        self._resources.callback(self._loop.close)
-        self._secrets = Secrets(self.redactor)
-        self._guard = guard
+        self._guard = Guard(self.ledger, self._approved(self.target))
 
-    def _approved(self) -> tuple[str, ...]:
+    def _approved(self, judged: target.Target) -> tuple[str, ...]:
         if self._no_approvals:
             return ()
-        assert self.target is not None
-        return actions() if self.target.rehearsal and not self._approvals else self._approvals
+        return actions() if judged.rehearsal and not self._approvals else self._approvals
 
     def look(self, names: Iterable[str], nouns: Mapping[str, Noun]) -> None:
         """Collect the named facts, each once, all at the same time."""
         assert self.target is not None
+        assert self._guard is not None
         self._access = Access(self.target, self._secrets, self._guard, self.ledger, nouns)
         self._resources.callback(lambda access: self._loop.run(access.close()), self._access)
         self._facts = self._loop.run(self._access.collect(names))
@@ -149,14 +151,20 @@ class GateRun:
             (check for checks in self._checks.values() for check in checks if check.name == name), None
         )
 
+    def _why_not_run(self, item_id: str) -> str:
+        if self.narrowed and (item_id in self._known_items or not self.collected_all):
+            return "not selected"
+        if item_id in self._known_items or not self._known_items:
+            return "the run ended before it"
+        return run.PLANNED
+
     def record(self) -> RunRecord:
         """Return the record of the run as it is now."""
-        missing = "not selected" if self.narrowed else "the run ended before it"
         items = tuple(
             run.judge(
                 item,
                 self._checks.get(item.id, ()),
-                missing if item.id in self._known_items or not self._known_items else run.PLANNED,
+                self._why_not_run(item.id),
             )
             for item in self.items
         )
@@ -176,7 +184,7 @@ class GateRun:
             ),
             started=self._started,
             finished=None if self.incomplete else datetime.now(UTC),
-            approved=self._guard.approved if self.target and hasattr(self, "_guard") else (),
+            approved=self._guard.approved if self._guard else (),
             narrowed=self.narrowed,
             logins=self._access.host.logins if self._access else 0,
             round_trips=self._access.host.round_trips if self._access else 0,

@@ -78,7 +78,8 @@ def pytest_configure(config: pytest.Config) -> None:
             no_approvals=config.getoption("--no-approvals"),
             reports=config.getoption("--reports"),
         )
-        config.stash[RUN].narrowed = _narrowed(config)
+        config.stash[RUN].narrowed = ", ".join(_narrowed(config))
+        config.stash[RUN].collected_all = "paths" not in _narrowed(config)
     except UsageError as error:
         raise pytest.UsageError(str(error)) from error
     run = config.stash[RUN]
@@ -113,7 +114,7 @@ def _gate(config: pytest.Config, gates: checklist.Checklist) -> str:
     return expression
 
 
-def _narrowed(config: pytest.Config) -> str:
+def _narrowed(config: pytest.Config) -> tuple[str, ...]:
     options = config.option
     testpaths = [str(path) for path in config.getini("testpaths")]
     ways = {
@@ -123,10 +124,9 @@ def _narrowed(config: pytest.Config) -> str:
         "--deselect": options.deselect,
         "--ignore": options.ignore or options.ignore_glob,
         "-x or --maxfail": options.maxfail,
-        "paths": [arg for arg in config.args if arg.rstrip("/") not in testpaths],
+        "paths": [argument for argument in config.args if argument.rstrip("/") not in testpaths],
     }
-    used = [way for way, value in ways.items() if value]
-    return f"the selection was narrowed by {', '.join(used)}" if used else ""
+    return tuple(way for way, value in ways.items() if value)
 
 
 def _item_id(item: pytest.Item) -> str:

@@ -48,7 +48,7 @@ def explain(verdict: Verdict, items: Sequence[ItemRecord], incomplete: str, narr
     parts = [
         _count(blockers[Outcome.FAIL], "failed"),
         incomplete,
-        narrowed,
+        narrowed and f"the selection was narrowed by {narrowed}",
         _count(blockers[Outcome.UNKNOWN], "could not be judged"),
         _count([item_id for item_id in blockers[Outcome.NOT_RUN] if item_id not in waiting], "did not run"),
         _count(planned, "planned, not checked yet"),

@@ -271,7 +271,8 @@ def test_the_hosts_modules_work_over_the_same_login(rehearsal: Rehearsal, tmp_pa
         encoding="utf-8",
     )
     configuration = ["--rootdir", str(REPOSITORY), "-c", str(REPOSITORY / "pytest.ini")]
-    own = [*configuration, "-p", "acceptance.plugin", str(check)]
+    (tmp_path / "conftest.py").write_text('pytest_plugins = ["acceptance.plugin"]\n', encoding="utf-8")
+    own = [*configuration, str(check)]
     done = run(tmp_path / "reports", "-m", GATE, "--target", str(rehearsal.target_file), *own)
     assert done.item("nginx.enabled")["outcome"] == "pass", done.output
     ledger = (done.bundle / "ledger.jsonl").read_text("utf-8")

@@ -37,7 +37,7 @@ def lines(record: RunRecord, *, width: int, colour: bool, report_path: str) -> l
         width: columns of the terminal; lines keep within it, but for fewer than 60.
         colour: whether to use ANSI colours. Text from the target is printed without any control
             character either way; they are shown as escapes.
-        report_path: where the reports are.
+        report_path: where the reports are; printed in one piece, so that it can be copied.
     """
     writer = _Writer(max(width, _MINIMUM_WIDTH), colour)
     _sections(writer, record)
@@ -179,7 +179,7 @@ def _verdict(writer: _Writer, record: RunRecord, report_path: str) -> None:
         writer.lines.append(writer.paint(view.REHEARSAL, _BOLD, _YELLOW))
     writer.add(f"{record.verdict.value} — ", record.reason, _BOLD, _VERDICT_COLOURS[record.verdict])
     writer.add("", view.request(record))
-    writer.add("report: ", report_path, _FAINT)
+    writer.lines.append(f"report: {visible(report_path)}")
 
 
 def _named(item: ItemRecord) -> str:
