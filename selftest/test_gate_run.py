@@ -75,6 +75,7 @@ def healthy(rehearsal: Rehearsal, tmp_path_factory: pytest.TempPathFactory) -> R
     return run(tmp_path_factory.mktemp("healthy"), "-m", GATE, "--target", str(rehearsal.target_file))
 
 
+@pytest.mark.user
 def test_a_healthy_rehearsal_passes_all_that_is_checked(healthy: Run) -> None:
     planned = {item["id"] for item in healthy.verdict["items"] if item["reason"] == "planned"}
     others = {item: outcome for item, outcome in healthy.outcomes().items() if item not in planned}
@@ -107,6 +108,7 @@ def test_the_ledger_names_every_action(healthy: Run) -> None:
     assert sum(line["name"] == "ssh-login" for line in lines) == 1
 
 
+@pytest.mark.user
 def test_no_secret_is_in_any_artefact(healthy: Run, rehearsal: Rehearsal) -> None:
     directory = rehearsal.target_file.parent / "secrets"
     secrets = [path.read_text("utf-8").strip() for path in directory.iterdir() if path.is_file()]
@@ -123,6 +125,7 @@ def test_no_secret_is_in_any_artefact(healthy: Run, rehearsal: Rehearsal) -> Non
     assert found == []
 
 
+@pytest.mark.user
 def test_a_failed_blocker_is_no_go(rehearsal: Rehearsal, tmp_path: Path) -> None:
     with injected(rehearsal, "health-degraded"):
         done = run(tmp_path, "-m", GATE, "--target", str(rehearsal.target_file))
