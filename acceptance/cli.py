@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from acceptance.errors import UsageError
 
 USAGE = 4
 """Exit code for wrong input, as pytest's."""
+
+INTERRUPTED, TERMINATED = 130, 143
+"""Exit codes after Ctrl-C and SIGTERM, as shells have them."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -23,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"acceptance: {error}", file=sys.stderr)  # noqa: T201
         return USAGE
     except KeyboardInterrupt:
-        return 130
+        return INTERRUPTED
 
 
 class _Parser(argparse.ArgumentParser):
@@ -95,16 +100,15 @@ def _keep(faults: Sequence[str], target_file: Path) -> int:
         )
     if target_file.exists() or target_file.is_symlink():
         raise UsageError(f"--target-file {target_file}: it exists already; name a new file.")
-    try:
-        with boot(_say) as rehearsal:
-            for name in faults:
-                rehearsal.inject(name)
-                _say(f"injected {name}")
-            target_file.symlink_to(rehearsal.target_file)
-            _say(f"ready: pytest -m GATE --target {target_file}   (ends on Ctrl-C)")
-            rehearsal.wait()
-    finally:
-        target_file.unlink(missing_ok=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
+    with boot(_say) as rehearsal, ExitStack() as cleanup:
+        for name in faults:
+            rehearsal.inject(name)
+            _say(f"injected {name}")
+        target_file.symlink_to(rehearsal.target_file)
+        cleanup.callback(target_file.unlink, missing_ok=True)
+        _say(f"ready: pytest -m GATE --target {target_file}   (ends on Ctrl-C)")
+        rehearsal.wait()
     return 0
 
 

@@ -36,8 +36,24 @@ def _absolute(value: str) -> str:
     return value
 
 
+def _rooted(value: str) -> str:
+    if not re.fullmatch(r"/[^\s#]*", value):
+        raise ValueError("must be a path that begins with /")
+    return value
+
+
+def _expression(value: str) -> str:
+    try:
+        re.compile(value)
+    except re.error as error:
+        raise ValueError(f"must be a regular expression ({error})") from error
+    return value
+
+
 SecretReference = Annotated[str, BeforeValidator(_reference)]
 AbsolutePath = Annotated[str, AfterValidator(_absolute)]
+RootedPath = Annotated[str, AfterValidator(_rooted)]
+Expression = Annotated[str, AfterValidator(_expression)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
@@ -295,6 +311,42 @@ class Api(_Section):
     intake: str = "/api/public/website-inquiries"
 
 
+class Pages(_Section):
+    """The CRM's pages as a browser shows them. Selectors are CSS; paths are those of the public name.
+
+    Attributes:
+        login: the login page.
+        title: words that the login page's title holds.
+        brand_colour: `#rrggbb`, and the property of the first element matching `brand_element` that has it.
+        logo: the picture that must be drawn on the login page.
+        guarded: a page that needs a session.
+        data: regular expressions; each finds customers' data in a page's HTML or in its payload. They
+            prove that nothing leaks without a session, and are tried on a signed-in page first.
+        berths: the page with the berth list.
+        berth_rows: one element for each berth in it.
+        deal: a page with one deal; the plan names none.
+        deal_proof: what only a deal's page shows.
+        elsewhere: other hosts that the pages may load from; nothing is sent to any other host.
+    """
+
+    login: RootedPath = "/login"
+    title: str | None = None
+    brand_colour: Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")] | None = None
+    brand_element: str = "header"
+    brand_property: Literal["background-color", "color", "border-top-color"] = "background-color"
+    logo: str = 'img[src*="logo" i], img[alt*="logo" i], header img'
+    guarded: RootedPath = "/berths"
+    data: tuple[Expression, ...] = (
+        r"\bdata-(?:berth|deal|client)(?:-id)?=",
+        r'\\?"(?:berths|deals|clients)\\?":\s*\[\s*\{',
+    )
+    berths: RootedPath = "/berths"
+    berth_rows: str = "[data-berth], main table tbody tr"
+    deal: RootedPath | None = None
+    deal_proof: str = "[data-deal]"
+    elsewhere: tuple[str, ...] = ()
+
+
 class Postgres(_Section):
     """The CRM's database, reached through an SSH tunnel to its container.
 
@@ -348,6 +400,7 @@ class Target(_Section):
     realtime: Realtime = Realtime()
     sign_in: SignIn | None = None
     api: Api = Api()
+    pages: Pages = Pages()
     postgres: Postgres
     redis: Redis = Redis()
     logs: Logs = Logs()

@@ -92,6 +92,7 @@ class Stack:
             RehearsalError: a service did not come up; the text says which and why.
         """
         site, runtime = self.site, self.runtime
+        progress(f"on {site.net}.*, by the machine's clock in UTC, locale C.UTF-8")
         made: dict[str, Any] = {}
 
         def put(name: str, make: Callable[[], object]) -> Callable[[], None]:

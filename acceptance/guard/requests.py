@@ -60,6 +60,30 @@ REALTIME_POLLING_SEND = Request(
     "ask to join the namespace in the polling session",
     footprint="a line in nginx's access log",
 )
+SIGN_IN_WRONG_PASSWORD = Request(
+    "sign-in-wrong-password",
+    "POST",
+    r"/[^\s?]*",
+    "see whether the sign-in accepts the public name's origin; the address is one that cannot exist",
+    footprint="a line in nginx's access log; counts towards the sign-in rate limit; no row is written",
+)
+PAGE_GET = Request(
+    "page-get",
+    "GET",
+    r"/[^\s]*",
+    "render a page in a browser, with everything that it loads from the public name",
+    footprint="a line in nginx's access log for each file of the page",
+)
+PAGE_HEAD = Request(
+    "page-head", "HEAD", r"/[^\s]*", "let a rendered page ask for headers; any other method is held back"
+)
+PAGE_ELSEWHERE = Request(
+    "page-elsewhere",
+    "GET",
+    r"/[^\s]*",
+    "let a rendered page load from another host, if the target's pages.elsewhere names it",
+    footprint="a line in the other host's access log",
+)
 SIGN_IN = Request(
     "sign-in",
     "POST",

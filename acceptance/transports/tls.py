@@ -87,6 +87,15 @@ class Tls:
         context = self._verifying()
         return await self._recorded("tls-verified", lambda: self._trust(context))
 
+    async def verified_leaf(self) -> x509.Certificate:
+        """Return the certificate that is served, after chain, name and dates were found to be right.
+
+        Raises:
+            UnavailableError: no connection, or the certificate is not trusted.
+        """
+        context = self._verifying()
+        return await self._recorded("tls-verified-leaf", lambda: self._leaf(context))
+
     async def leaf(self) -> x509.Certificate:
         """Return the certificate that is served, whatever it is worth.
 

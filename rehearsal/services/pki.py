@@ -25,12 +25,6 @@ KINDS = ("cert", "chain", "fullchain", "privkey")
 _LIFETIME = datetime.timedelta(days=90)
 
 _OPTIONS = """\
-# This file contains important security parameters. If you modify this file
-# manually, Certbot will be unable to automatically provide future security
-# updates. Instead, Certbot will print and log an error message with a path to
-# the up-to-date file that you will need to refer to when manually updating
-# this file. Contents are based on https://ssl-config.mozilla.org
-
 ssl_session_cache shared:le_nginx_SSL:10m;
 ssl_session_timeout 1440m;
 ssl_session_tickets off;
@@ -57,13 +51,7 @@ ssbzSibBsu/6iGtCOGEoXJf//////////wIBAg==
 """
 
 _README = """\
-This directory contains your keys and certificates.
-
-`privkey.pem`  : the private key for your certificate.
-`fullchain.pem`: the certificate file used in most server software.
-`chain.pem`    : used for OCSP stapling in Nginx >=1.3.7.
-`cert.pem`     : will break many server configurations, and should not be used
-                 without reading further documentation (see link below).
+The rehearsal keeps the newest certificate of this lineage here, as links into ../../archive.
 """
 
 
