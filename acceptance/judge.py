@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
 
@@ -64,32 +65,47 @@ def titles(check: object) -> tuple[str, str]:
     return why.split("\n", 1)[0], why
 
 
-def variants(check: Check) -> tuple[dict[str, Any], ...]:
-    """Return the arguments of each parametrisation of a check, as pytest would expand its marks."""
-    expanded: list[dict[str, Any]] = [{}]
+@dataclass(frozen=True)
+class Variant:
+    """One parametrisation of a check: what pytest would append to its name, and the arguments."""
+
+    label: str = ""
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+
+def variants(check: Check) -> tuple[Variant, ...]:
+    """Return each parametrisation of a check, as pytest would expand its marks; one if it has none."""
+    expanded = [Variant()]
     for marker in getattr(check, "pytestmark", ()):
         if marker.name == "parametrize":
-            names, values = marker.args[0], marker.args[1]
-            listed = [name.strip() for name in names.split(",")] if isinstance(names, str) else list(names)
-            choices = [dict(zip(listed, _row(value, len(listed)), strict=True)) for value in values]
-            expanded = [{**given, **choice} for given in expanded for choice in choices]
+            choices = [_choice(marker.args[0], value) for value in marker.args[1]]
+            expanded = [_both(given, choice) for given in expanded for choice in choices]
     return tuple(expanded)
 
 
-def _row(value: Any, width: int) -> tuple[Any, ...]:  # noqa: ANN401 - a parameter is any value
-    if isinstance(value, ParameterSet):
-        return tuple(value.values)
-    return (value,) if width == 1 else tuple(value)
+def _choice(names: str | Sequence[str], value: object) -> Variant:
+    listed = [name.strip() for name in names.split(",")] if isinstance(names, str) else list(names)
+    row = ParameterSet.extract_from(value, force_tuple=len(listed) == 1)
+    label = row.id if isinstance(row.id, str) else "-".join(map(str, row.values))
+    return Variant(label, dict(zip(listed, row.values, strict=True)))
+
+
+def _both(one: Variant, other: Variant) -> Variant:
+    label = "-".join(filter(None, (one.label, other.label)))
+    return Variant(label, {**one.arguments, **other.arguments})
+
+
+NO_VARIANT = Variant()
 
 
 def judge(
     check: Check,
     facts: Mapping[str, Fact | Unavailable],
     target: Target,
-    parameters: Mapping[str, Any] | None = None,
+    variant: Variant = NO_VARIANT,
 ) -> CheckRecord:
     """Run one check, or one parametrisation of it, on facts that were collected before."""
-    given = dict(parameters or {})
+    given = variant.arguments
     error: BaseException | None = None
     names = tuple(inspect.signature(check).parameters)
     wanted = tuple(name for name in names if name != "target" and name not in given)
@@ -103,7 +119,7 @@ def judge(
             error = raised
     outcome, reason, remedy = outcome_of(error)
     title, why = titles(check)
-    suffix = f"[{'-'.join(map(_label, given.values()))}]" if given else ""
+    suffix = f"[{variant.label}]" if variant.label else ""
     return CheckRecord(
         name=f"{check.__module__}.{check.__name__}{suffix}",
         item=item_of(check),
@@ -115,10 +131,6 @@ def judge(
         evidence=tuple(evidence),
         facts=wanted,
     )
-
-
-def _label(value: object) -> str:
-    return str(getattr(value, "__name__", value))
 
 
 def _given(fact: Fact | Unavailable) -> Any:  # noqa: ANN401 - the check's annotation says which fact
