@@ -17,10 +17,12 @@ from acceptance.guard import Guard
 from acceptance.ledger import Ledger
 from acceptance.secrets import Redactor, Secrets
 from acceptance.target import Target
+from acceptance.transports.browser import Browser
 from acceptance.transports.http import Http
 from acceptance.transports.postgres import Database
 from acceptance.transports.redis import Queue
 from acceptance.transports.registry import Registry
+from acceptance.transports.s3 import ObjectStore
 from acceptance.transports.ssh import SshHost
 from acceptance.transports.tls import Tls
 from acceptance.transports.websocket import WebSocket
@@ -37,6 +39,7 @@ class Access:
 
     Attributes:
         session_cookie: the Cookie header of the approved sign-in; empty before it.
+        pictures: the browser's screenshots as PNG, each under the name that a `Source` gives.
     """
 
     def __init__(
@@ -45,6 +48,7 @@ class Access:
         self.target = target
         self.guard = guard
         self.session_cookie = ""
+        self.pictures: dict[str, bytes] = {}
         self._secrets = secrets
         self._nouns = nouns
         self._tasks: dict[str, asyncio.Task[Fact]] = {}
@@ -56,11 +60,13 @@ class Access:
         self.http = Http(target.public, guard, ledger)
         self.websocket = WebSocket(target.public, guard, ledger, target.realtime.namespace)
         self.tls = Tls(target.public, ledger)
+        self.browser = Browser(target.public, target.pages.elsewhere, guard, ledger, self.tls.verified_leaf)
         self.registry = Registry(target.registry, self._registry_password, ledger)
         self.postgres = Database(
             target.postgres, self._postgres_tunnel, lambda: self.secret(target.postgres.password), ledger
         )
         self.redis = Queue(self._redis_tunnel, self._redis_password, ledger)
+        self.storage = ObjectStore(target.storage, self.secret, ledger)
 
     @property
     def redactor(self) -> Redactor:
@@ -161,21 +167,27 @@ class Access:
         """Look for all named facts concurrently.
 
         Returns:
-            each fact, or why there is none. A collector that breaks in an unforeseen way leaves its
-            fact unavailable, with the exception's name: it must not take the others with it.
+            each fact, or why there is none, redacted once all collectors have told the redactor what
+            they came across. A collector that breaks in an unforeseen way leaves its fact unavailable,
+            with the exception's name: it must not take the others with it.
         """
         tasks = {name: self._task(name) for name in names}
-        return {name: await self._settled(name, task) for name, task in tasks.items()}
+        found = {name: await self._settled(name, task) for name, task in tasks.items()}
+        return {name: self._redacted(fact) for name, fact in found.items()}
+
+    def _redacted(self, fact: Fact | Unavailable) -> Fact | Unavailable:
+        cleaned = self.redactor.clean_leaves(fact.model_dump(mode="json"))
+        return type(fact).model_validate(cleaned)
 
     async def _settled(self, name: str, task: Awaitable[Fact]) -> Fact | Unavailable:
         try:
             return await task
         except UnavailableError as error:
-            return Unavailable(reason=self.redactor.clean(error.reason), remedy=error.remedy)
+            return Unavailable.of(error)
         except Exception as error:
-            detail = self.redactor.clean(f"{type(error).__name__}: {error}")
             return Unavailable(
-                reason=f"collecting {name} broke ({detail})", remedy="report it as a mistake in the suite"
+                reason=f"collecting {name} broke ({type(error).__name__}: {error})",
+                remedy="report it as a mistake in the suite",
             )
 
     async def close(self) -> None:
@@ -185,9 +197,11 @@ class Access:
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
         await asyncio.gather(
             self.http.close(),
+            self.browser.close(),
             self.postgres.close(),
             self.redis.close(),
             self.registry.close(),
+            self.storage.close(),
             return_exceptions=True,
         )
         await self.host.close()

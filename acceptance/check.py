@@ -15,12 +15,14 @@ class Source(BaseModel):
     Attributes:
         where: file and line, container, URL or query, without a secret.
         again: a command that shows it again.
+        picture: name of the screenshot that shows it; empty if there is none.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     where: str
     again: str
+    picture: str = ""
 
 
 class Evidence(BaseModel):
@@ -33,6 +35,7 @@ class Evidence(BaseModel):
     seen: str
     where: str
     again: str
+    picture: str = ""
 
 
 class CheckFailedError(AssertionError):
@@ -79,7 +82,12 @@ def verify(holds: bool, *, expected: str, seen: object, source: Source) -> None:
         CheckFailedError: the claim does not hold.
     """
     evidence = Evidence(
-        holds=holds, expected=expected, seen=str(seen), where=source.where, again=source.again
+        holds=holds,
+        expected=expected,
+        seen=str(seen),
+        where=source.where,
+        again=source.again,
+        picture=source.picture,
     )
     collected = _recorded.get()
     if collected is not None:

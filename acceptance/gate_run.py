@@ -15,7 +15,7 @@ from acceptance.access import Access
 from acceptance.checklist import Checklist
 from acceptance.errors import UnavailableError, UsageError
 from acceptance.evidence.bundle import Bundle
-from acceptance.evidence.record import CheckRecord, RunRecord, TargetRecord
+from acceptance.evidence.record import CheckRecord, RunRecord, Screenshot, TargetRecord
 from acceptance.facts.base import Fact, Noun, Unavailable
 from acceptance.guard import Guard, actions
 from acceptance.ledger import Ledger
@@ -62,6 +62,7 @@ class GateRun:
         self._checks: dict[str, list[CheckRecord]] = {}
         self._known_items: set[str] = set()
         self._facts: dict[str, Fact | Unavailable] = {}
+        self._screenshots: tuple[Screenshot, ...] = ()
         self._guard: Guard | None = None
         self._secrets = Secrets(self.redactor)
         self._loop = Loop()
@@ -104,7 +105,12 @@ class GateRun:
         assert self._guard is not None
         self._access = Access(self.target, self._secrets, self._guard, self.ledger, nouns)
         self._resources.callback(lambda access: self._loop.run(access.close()), self._access)
+        self.bundle.keep_target(self.target)
         self._facts = self._loop.run(self._access.collect(names))
+        self.bundle.keep_facts(self._facts)
+        self._screenshots = tuple(
+            self.bundle.write_picture(name, png) for name, png in sorted(self._access.pictures.items())
+        )
 
     def fact(self, name: str) -> Fact:
         """Return a fact for a check.
@@ -144,6 +150,7 @@ class GateRun:
             update={"reason": clean(check.reason), "remedy": clean(check.remedy), "evidence": evidence}
         )
         self._checks.setdefault(check.item, []).append(kept)
+        self.bundle.keep_check(kept)
 
     def check_named(self, name: str) -> CheckRecord | None:
         """Return the record of a check by its node id."""
@@ -192,6 +199,7 @@ class GateRun:
             looks=tuple(sorted(self._access.looks, key=lambda look: (look.started_s, look.fact)))
             if self._access
             else (),
+            screenshots=self._screenshots,
         )
 
     def _target_record(self) -> TargetRecord:
@@ -207,7 +215,9 @@ class GateRun:
     def finish(self) -> RunRecord:
         """Write the reports from the final record and return it."""
         self.final = self.record()
-        self.bundle.write("signoff.html", signoff.render(self.final))
+        self.bundle.write(
+            "signoff.html", signoff.render(self.final, self._access.pictures if self._access else {})
+        )
         self.bundle.write("junit.xml", junit.render(self.final))
         return self.final
 

@@ -17,14 +17,16 @@ import secrets
 import shlex
 import subprocess
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, quote_plus
 
 from acceptance.errors import UnavailableError
 
 SHORTEST = 6
 """A shorter value is never redacted by itself: it would rewrite ordinary words."""
+
 UNMISTAKABLE = 12
-"""A known secret of at least this length is removed even from a finished document."""
+"""A value of at least this length is no ordinary word; it is removed even from a finished document."""
 
 _ANCHORED = (
     (re.compile(r"([a-z][a-z0-9+.-]*://[^\s/:@\"']*:)([^\s/@\"']+)(@)", re.IGNORECASE), r"\1«redacted»\3"),
@@ -58,9 +60,11 @@ class Redactor:
     def learn(self, name: str, value: str) -> None:
         """Make a secret known under a name that may be shown.
 
-        Values shorter than `SHORTEST` characters are ignored.
+        Ignored are values that may be ordinary words: those shorter than `SHORTEST` characters, and those
+        shorter than `UNMISTAKABLE` of one kind of character only. A database password `postgres` would
+        else rewrite the name of the database, and with it what the checks judge.
         """
-        if len(value) < SHORTEST:
+        if not _is_distinctive(value):
             return
         for spelling in _spellings(value):
             self._known.setdefault(spelling, name)
@@ -72,6 +76,16 @@ class Redactor:
         for pattern, replacement in _ANCHORED:
             text = pattern.sub(replacement, text)
         return text
+
+    def clean_leaves(self, value: Any) -> Any:  # noqa: ANN401 - JSON is any value
+        """Return a JSON value with every text in it cleaned, names of keys included."""
+        if isinstance(value, str):
+            return self.clean(value)
+        if isinstance(value, list):
+            return [self.clean_leaves(entry) for entry in value]
+        if isinstance(value, dict):
+            return {self.clean(key): self.clean_leaves(entry) for key, entry in value.items()}
+        return value
 
     def scrub(self, document: str) -> str:
         """Return a finished document without any known secret long enough not to be an ordinary word.
@@ -86,6 +100,12 @@ class Redactor:
             longest_first = sorted(spellings, key=len, reverse=True)
             self._patterns[shortest] = re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
         return self._patterns[shortest].sub(lambda match: f"«redacted: {self._known[match.group()]}»", text)
+
+
+def _is_distinctive(value: str) -> bool:
+    kinds = (str.islower, str.isupper, str.isdigit, lambda character: not character.isalnum())
+    mixed = sum(any(kind(character) for character in value) for kind in kinds) > 1
+    return len(value) >= UNMISTAKABLE or (len(value) >= SHORTEST and mixed)
 
 
 def _spellings(value: str) -> set[str]:

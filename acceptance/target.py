@@ -362,12 +362,92 @@ class Postgres(_Section):
     password: SecretReference
 
 
+class Admins(_Section):
+    """How an admin user is told: one of `values` in that column of the users' table."""
+
+    table: str = "user"
+    column: str = "role"
+    values: tuple[str, ...] = Field(default=("admin",), min_length=1)
+
+
+class DatabaseSchema(_Section):
+    """What the CRM's database must hold.
+
+    Attributes:
+        manifest: the file that `acceptance schema manifest` wrote for the deployed commit.
+        ports: the table of ports. Tables of another schema than `public` are given with it.
+    """
+
+    manifest: str | None = None
+    ports: str = "ports"
+    admins: Admins = Admins()
+
+
 class Redis(_Section):
     """The CRM's Redis, reached likewise. `prefix` is BullMQ's."""
 
     port: Port = 6379
     password: SecretReference | None = None
     prefix: str = "bull"
+
+
+class Worker(_Section):
+    """What the worker must keep up with.
+
+    Attributes:
+        oldest_waiting_s: how long a job may wait for the worker.
+        queues: the queues it must consume; every queue that Redis holds if none is named.
+    """
+
+    oldest_waiting_s: float = Field(default=300, gt=0)
+    queues: tuple[str, ...] = ()
+
+
+class StorageSetting(_Section):
+    """Where the CRM's database says what the storage is: a row with a name and a value."""
+
+    table: str = "system_settings"
+    name: str = "key"
+    value: str = "value"
+    key: str = "storage_backend"
+
+
+class StorageFiles(_Section):
+    """The table of stored files and its columns; `key` is the object's key in the bucket."""
+
+    table: str = "stored_files"
+    key: str = "key"
+    size: str = "size"
+    content_type: str = "content_type"
+    created_at: str = "created_at"
+
+
+class Storage(_Section):
+    """The S3 storage of the CRM's files, asked by the operator's machine.
+
+    Attributes:
+        endpoint: its address, `https://` and nothing behind the name or port.
+        connect: where that really is today.
+        access_key, secret_key: the operator's; best are keys that can only read.
+        backends: values of the setting that mean this storage.
+        sample: how many files are looked up, if there are more.
+        seed: draws the same files as a former run; by default each run draws others.
+        timeout_s: for connecting, and for each wait for an answer.
+    """
+
+    endpoint: str = Field(pattern=r"^https://[A-Za-z0-9.-]+(:[0-9]+)?$")
+    connect: Endpoint | None = None
+    ca_file: str | None = None
+    region: str
+    bucket: str
+    access_key: SecretReference
+    secret_key: SecretReference
+    backends: tuple[str, ...] = Field(default=("s3",), min_length=1)
+    sample: int = Field(default=200, ge=200)
+    seed: str | None = None
+    timeout_s: float = Field(default=10, gt=0)
+    setting: StorageSetting = StorageSetting()
+    files: StorageFiles = StorageFiles()
 
 
 class Logs(_Section):
@@ -402,7 +482,10 @@ class Target(_Section):
     api: Api = Api()
     pages: Pages = Pages()
     postgres: Postgres
+    database_schema: DatabaseSchema = DatabaseSchema()
     redis: Redis = Redis()
+    worker: Worker = Worker()
+    storage: Storage | None = None
     logs: Logs = Logs()
 
     @model_validator(mode="after")

@@ -21,7 +21,7 @@ from acceptance.target import Target
 from rehearsal.faults.base import Fault
 from rehearsal.faults.catalogue import FAULTS
 
-SECTIONS = ("nginx", "tls", "containers", "health", "realtime", "logs", "api")
+SECTIONS = ("nginx", "tls", "containers", "health", "realtime", "logs", "api", "pages")
 
 Facts = Mapping[str, Fact | Unavailable]
 

@@ -20,7 +20,7 @@ from acceptance.secrets import SHORTEST, Redactor, Secrets
 
 SECRETS = st.text(
     alphabet=st.characters(blacklist_categories=("Cs", "Cc"), blacklist_characters="«»"),
-    min_size=8,
+    min_size=12,
     max_size=40,
 ).filter(lambda value: value.strip() == value)
 
@@ -76,6 +76,18 @@ def test_ordinary_text_is_left_alone(text: str) -> None:
 )
 def test_secrets_at_anchored_places_are_removed_unlearned(text: str, hidden: str) -> None:
     assert hidden not in Redactor().clean(text)
+
+
+@pytest.mark.parametrize("word", ["postgres", "changeme", "running", "12345678"])
+def test_a_secret_that_may_be_an_ordinary_word_rewrites_nothing(word: str) -> None:
+    assert _redactor(word).clean(f"image {word}:16-alpine is {word}") == f"image {word}:16-alpine is {word}"
+
+
+def test_every_text_of_a_json_value_is_cleaned() -> None:
+    secret = "Zq8-unmistakable-secret-0X"
+    cleaned = _redactor(secret).clean_leaves({"a": [secret, 1, None], f"key {secret}": {"b": f"x {secret}"}})
+    assert secret not in json.dumps(cleaned)
+    assert cleaned["a"][1:] == [1, None]
 
 
 def test_scrubbing_a_document_never_touches_outcomes() -> None:

@@ -169,19 +169,18 @@ def test_nothing_is_left(end: Callable[[Held], None]) -> None:
 
 
 def test_nothing_is_left_while_it_boots() -> None:
-    lines: list[str] = []
     roots: list[Path] = []
+    before = {pid for pid in descendants(os.getpid()) if _is_guardian(pid)}
 
-    def interrupted(line: str) -> None:
-        lines.append(line)
-        guardian = next(pid for pid in descendants(os.getpid()) if _is_guardian(pid))
+    def interrupted(_line: str) -> None:
+        guardian = next(pid for pid in descendants(os.getpid()) - before if _is_guardian(pid))
         roots.append(Path(Path(f"/proc/{guardian}/cmdline").read_text().split("\0")[3]))
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt), boot(interrupted):
         pass
     assert not roots[0].exists()
-    assert not any(_is_guardian(pid) for pid in descendants(os.getpid()) - {os.getpid()})
+    assert not any(_is_guardian(pid) for pid in descendants(os.getpid()) - {os.getpid()} - before)
 
 
 def _is_guardian(pid: int) -> bool:

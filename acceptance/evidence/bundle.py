@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from acceptance.evidence.record import RunRecord
+from acceptance.evidence.record import CheckRecord, RunRecord, Screenshot
+from acceptance.facts.base import Fact, Unavailable
 from acceptance.secrets import Redactor
+from acceptance.target import Target
+
+MANIFEST = "manifest.json"
+"""Lists every other file of a bundle with its SHA-256; written last, so a killed run has none."""
 
 REPORTS = Path(__file__).resolve().parent.parent.parent / "reports"
 
@@ -38,18 +45,58 @@ class Bundle:
     def write(self, name: str, text: str) -> Path:
         """Write one artefact through the redactor, atomically, and return its path."""
         path = self.path / name
-        partial = path.with_name(f".{name}.part")
+        partial = path.with_name(f".{path.name}.part")
         partial.write_text(self._redactor.scrub(text), encoding="utf-8")
         partial.replace(path)
         return path
 
+    def keep_target(self, target: Target) -> None:
+        """Keep what was judged: the target file's content, which holds references to secrets only."""
+        self.write("target.json", target.model_dump_json(indent=1) + "\n")
+
+    def keep_facts(self, facts: Mapping[str, Fact | Unavailable]) -> None:
+        """Keep every fact as it was judged, one file each."""
+        (self.path / "facts").mkdir(exist_ok=True)
+        for name, fact in facts.items():
+            state = "unavailable" if isinstance(fact, Unavailable) else "known"
+            document = {"schema": 1, "fact": name, "state": state, "value": fact.model_dump(mode="json")}
+            self.write(f"facts/{name}.json", json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+
+    def keep_check(self, check: CheckRecord) -> None:
+        """Append how a check went, flushed, so that a killed run tells what it had seen."""
+        line = self._redactor.scrub(check.model_dump_json())
+        with (self.path / "checks.jsonl").open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
+
+    def write_picture(self, name: str, png: bytes) -> Screenshot:
+        """Write a picture, atomically, and return its entry for the record. No secret is looked for in it."""
+        path = self.path / "screenshots" / f"{name}.png"
+        path.parent.mkdir(exist_ok=True)
+        partial = path.with_name(f".{path.name}.part")
+        partial.write_bytes(png)
+        partial.replace(path)
+        return Screenshot(
+            name=name,
+            file=str(path.relative_to(self.path)),
+            sha256=hashlib.sha256(png).hexdigest(),
+        )
+
     def finish(self, record: RunRecord) -> None:
-        """Replace the incomplete verdict by the final one; the last thing written."""
+        """Replace the incomplete verdict by the final one, and seal the bundle with its manifest."""
         self.write("record.json", record.model_dump_json(indent=1) + "\n")
         self._write_verdict(record)
+        self.write(MANIFEST, json.dumps({"schema": 1, "files": digests(self.path)}, indent=1) + "\n")
 
     def _write_verdict(self, record: RunRecord) -> None:
         self.write("verdict.json", json.dumps(verdict_document(record), indent=1, ensure_ascii=False) + "\n")
+
+
+def digests(bundle: Path) -> dict[str, str]:
+    """Return the SHA-256 of every file of a bundle but its manifest, by relative path, sorted."""
+    files = sorted(path for path in bundle.rglob("*") if path.is_file() and path != bundle / MANIFEST)
+    return {
+        path.relative_to(bundle).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files
+    }
 
 
 def verdict_document(record: RunRecord) -> dict[str, object]:

@@ -66,6 +66,20 @@ class LookRecord(_Model):
     remedy: str = ""
 
 
+class Screenshot(_Model):
+    """A picture that is kept beside the record.
+
+    Attributes:
+        name: what `Evidence.picture` calls it.
+        file: its path in the run's directory.
+        sha256: of the file, hexadecimal.
+    """
+
+    name: str
+    file: str
+    sha256: str
+
+
 class TargetRecord(_Model):
     """What was judged, without credentials."""
 
@@ -100,4 +114,5 @@ class RunRecord(_Model):
     round_trips: int = 0
     items: tuple[ItemRecord, ...] = ()
     looks: tuple[LookRecord, ...] = ()
+    screenshots: tuple[Screenshot, ...] = ()
     warnings: tuple[str, ...] = ()

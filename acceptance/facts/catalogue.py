@@ -11,10 +11,15 @@ from acceptance.facts import (
     health,
     logs,
     nginx,
+    origin,
+    pages,
+    queues,
     realtime,
     redirect,
     registry,
+    schema,
     session,
+    storage,
     tls,
 )
 
@@ -29,10 +34,15 @@ NOUNS = {
         health,
         logs,
         nginx,
+        origin,
+        pages,
+        queues,
         realtime,
         redirect,
         registry,
+        schema,
         session,
+        storage,
         tls,
     )
 }

@@ -417,6 +417,22 @@ class Containers(Fact):
                     missing.append(f"{service.name}: {seen}")
         return tuple(missing)
 
+    def sharers(self, service: Service) -> tuple[str, ...]:
+        """Name the other running containers of the project that mount one of the service's volumes.
+
+        Raises:
+            UnavailableError: the service does not run.
+        """
+        own = self.running(service.name)
+        volumes = {mount.name for mount in own.mounts if mount.kind == "volume"}
+        return tuple(
+            f"{one.name}: {mount}"
+            for one in self.all
+            if one.runs and one.id != own.id
+            for mount in one.mounts
+            if mount.kind == "volume" and mount.name in volumes
+        )
+
     def stale(self, services: Iterable[Service], wanted: Mapping[str, Variable]) -> tuple[str, ...]:
         """Name, per service with an env_file, the variables that differ from it; never a value.
 

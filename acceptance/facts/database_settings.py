@@ -86,6 +86,21 @@ class DatabaseSettings(Fact):
             f"errors are logged {words if self.speaks_english else 'by code'}"
         )
 
+    def worded_witness(self) -> str:
+        """Say by which settings the log would have shown an error that only its words tell apart.
+
+        Raises:
+            UnavailableError: it would not.
+        """
+        witness = self.witness()
+        if not self.speaks_english:
+            raise UnavailableError(
+                f"PostgreSQL's log cannot testify: lc_messages = {self.lc_messages}, and the code of this "
+                "error is that of many others",
+                "set lc_messages to C or en_US.UTF-8",
+            )
+        return witness
+
 
 def _obstructs(override: str) -> bool:
     name, _, value = override.partition("=")

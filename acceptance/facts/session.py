@@ -38,6 +38,33 @@ class Session(Fact):
         """True if the server accepted the login and set a session cookie."""
         return self.http_status == 200 and bool(self.cookie)
 
+    def protected(self) -> bool:
+        """Tell whether scripts, plain connections and other sites are kept from the session.
+
+        Raises:
+            UnavailableError: signing in brought no cookie.
+        """
+        if not self.signed_in:
+            raise UnavailableError(*self.refusal)
+        return self.secure and self.http_only and self.same_site.lower() in ("lax", "strict")
+
+    @property
+    def attributes(self) -> str:
+        """The cookie's name and what protects it."""
+        set_ = [word for word, is_set in (("Secure", self.secure), ("HttpOnly", self.http_only)) if is_set]
+        same_site = f"SameSite={self.same_site}" if self.same_site else "no SameSite"
+        return ", ".join([self.cookie, *set_, same_site])
+
+    @property
+    def refusal(self) -> tuple[str, str]:
+        """Why there is no session, and what to do."""
+        told = f"signing in answered HTTP {self.http_status} {self.excerpt}".strip()
+        if self.http_status == 429:
+            return told, "wait ten seconds and run again"
+        if self.http_status == 200:
+            return f"{told}, and set no session cookie", "look at the answer's Set-Cookie by hand"
+        return told, "check the account under [sign_in] in the target file"
+
 
 async def collect(access: Access) -> Session:
     """Sign in once, as better-auth's e-mail sign-in wants it.

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
@@ -31,8 +33,12 @@ class Bar:
     width: str
 
 
-def render(record: RunRecord) -> str:
+def render(record: RunRecord, pictures: Mapping[str, bytes] = MappingProxyType({})) -> str:
     """Return the page as HTML: no script, nothing loaded, the same bytes for the same record.
+
+    Args:
+        record: what is shown.
+        pictures: the record's screenshots as PNG; one that is missing or not the record's is left out.
 
     Every text of the record is escaped by the template engine, after characters that act or hide have
     been replaced by visible escapes.
@@ -41,6 +47,7 @@ def render(record: RunRecord) -> str:
     return _template().render(
         record=record,
         view=view,
+        images=images(record, pictures),
         css=css,
         policy=policy(css),
         bars=timeline(record.looks),
@@ -50,6 +57,15 @@ def render(record: RunRecord) -> str:
         questions=view.open_questions(record),
         total=len(record.items) - len(view.planned(record)),
     )
+
+
+def images(record: RunRecord, pictures: Mapping[str, bytes]) -> dict[str, str]:
+    """Return the address of each of the record's screenshots, which holds the picture itself."""
+    return {
+        shot.name: f"data:image/png;base64,{base64.b64encode(pictures[shot.name]).decode()}"
+        for shot in record.screenshots
+        if hashlib.sha256(pictures.get(shot.name, b"")).hexdigest() == shot.sha256
+    }
 
 
 @cache

@@ -113,6 +113,12 @@ def refuted(item: ItemRecord) -> tuple[Evidence, ...]:
     return tuple(evidence for check in item.checks for evidence in check.evidence if not evidence.holds)
 
 
+def pictures(item: ItemRecord) -> tuple[str, ...]:
+    """Return the names of the screenshots that the item's evidence refers to, each once."""
+    found = (evidence.picture for check in item.checks for evidence in check.evidence if evidence.picture)
+    return tuple(dict.fromkeys(found))
+
+
 def unproved(item: ItemRecord) -> tuple[CheckRecord, ...]:
     """Return the checks that failed without evidence, so that only their reason tells why."""
     return tuple(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
 import psycopg
+from psycopg import sql
 from psycopg.rows import dict_row
 
 from acceptance.errors import RefusedError, UnavailableError
@@ -15,6 +17,21 @@ from acceptance.target import Postgres
 
 QUERIES = Path(__file__).resolve().parent.parent / "queries"
 """One query per file, named after it; what is not there cannot be sent."""
+
+Identifiers = Mapping[str, Sequence[str]]
+"""What a query's `{name}` stands for: the parts of a possibly qualified SQL identifier."""
+
+
+def statement(name: str, identifiers: Identifiers | None = None) -> sql.Composed:
+    """Return the query `acceptance/queries/<name>.sql`, with its identifiers quoted by psycopg.
+
+    Raises:
+        OSError: there is no such query.
+    """
+    text = sql.SQL((QUERIES / f"{name}.sql").read_text(encoding="utf-8"))
+    if not identifiers:
+        return sql.Composed([text])
+    return text.format(**{name: sql.Identifier(*parts) for name, parts in identifiers.items()})
 
 
 class Database:
@@ -37,24 +54,32 @@ class Database:
         self._password = password
         self._ledger = ledger
         self._connection: psycopg.AsyncConnection[dict[str, object]] | None = None
+        self._connecting = asyncio.Lock()
+        self._refusal: psycopg.Error | UnavailableError | None = None
 
-    async def query(self, name: str, **parameters: object) -> list[dict[str, object]]:
+    async def query(
+        self, name: str, identifiers: Identifiers | None = None, /, **parameters: object
+    ) -> list[dict[str, object]]:
         """Run the query `acceptance/queries/<name>.sql` and return its rows.
+
+        Args:
+            name: of the query.
+            identifiers: names for the query's `{…}`; look them up in the catalogue first, because a name
+                that does not exist leaves an error in the server's log.
+            parameters: values for the query's `%(…)s`.
 
         Raises:
             RefusedError: there is no such query.
             UnavailableError: the database cannot be reached, or refuses the login or the query.
         """
-        path = QUERIES / f"{name}.sql"
-        if not path.is_file():
+        if not (QUERIES / f"{name}.sql").is_file():
             self._ledger.record("postgres", name, kind="refused", result="not declared")
             raise RefusedError(f"postgres: there is no query {name} in acceptance/queries; nothing was sent")
         started = time.perf_counter()
         result = "no answer"
         try:
             connection = await self._connect()
-            statement = path.read_text(encoding="utf-8").encode()
-            cursor = await connection.execute(statement, parameters or None)
+            cursor = await connection.execute(statement(name, identifiers), parameters or None)
             rows = await cursor.fetchall()
             result = f"{len(rows)} rows"
         except psycopg.Error as error:
@@ -68,23 +93,34 @@ class Database:
         return rows
 
     async def _connect(self) -> psycopg.AsyncConnection[dict[str, object]]:
-        if self._connection is None:
-            socket = await self._tunnel()
-            self._connection = await psycopg.AsyncConnection.connect(
-                host=str(socket.parent),
-                port=self._settings.port,
-                dbname=self._settings.database,
-                user=self._settings.user,
-                password=self._password(),
-                application_name="port-nimara-acceptance",
-                connect_timeout=10,
-                sslmode="disable",
-                gssencmode="disable",
-                autocommit=True,
-                options="-c default_transaction_read_only=on -c statement_timeout=15000",
-                row_factory=dict_row,
-            )
-        return self._connection
+        """Return the run's one connection; a login that was refused is not tried again."""
+        async with self._connecting:
+            if self._refusal is not None:
+                raise self._refusal
+            if self._connection is None:
+                try:
+                    self._connection = await self._open()
+                except (psycopg.Error, UnavailableError) as error:
+                    self._refusal = error
+                    raise
+            return self._connection
+
+    async def _open(self) -> psycopg.AsyncConnection[dict[str, object]]:
+        socket = await self._tunnel()
+        return await psycopg.AsyncConnection.connect(
+            host=str(socket.parent),
+            port=self._settings.port,
+            dbname=self._settings.database,
+            user=self._settings.user,
+            password=self._password(),
+            application_name="port-nimara-acceptance",
+            connect_timeout=10,
+            sslmode="disable",
+            gssencmode="disable",
+            autocommit=True,
+            options="-c default_transaction_read_only=on -c statement_timeout=15000",
+            row_factory=dict_row,
+        )
 
     async def close(self) -> None:
         """Close the connection."""
