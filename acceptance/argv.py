@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-WITH_PATH = ("--target", "--reports")
+WITH_PATH = ("--target", "--reports", "--waivers", "--replay", "--baseline")
 """Our options whose value may be a path."""
 
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+from acceptance import cli_replay
 from acceptance.errors import UsageError
 
 USAGE = 4
@@ -52,6 +53,21 @@ def _parser() -> argparse.ArgumentParser:
     rehearse.add_argument("--list-faults", action="store_true", help="list every fault and what it turns red")
     rehearse.add_argument("--json", action="store_true", help="with --list-faults: as JSON")
     rehearse.set_defaults(run=_rehearse)
+    schema = commands.add_parser("schema", help="what the CRM's database must hold")
+    schema_commands = schema.add_subparsers(required=True, metavar="COMMAND")
+    manifest = schema_commands.add_parser(
+        "manifest", help="write the columns of a freshly migrated database to a file"
+    )
+    manifest.add_argument(
+        "--dsn", required=True, help="reference to its connection string: env:NAME, file:PATH or cmd:COMMAND"
+    )
+    manifest.add_argument("--commit", required=True, metavar="SHA", help="whose migrations made it")
+    manifest.add_argument("--output", required=True, type=Path, metavar="FILE", help="a new file")
+    manifest.add_argument(
+        "--schema", action="append", metavar="NAME", help="whose tables to name (repeatable; public)"
+    )
+    manifest.set_defaults(run=_schema_manifest)
+    cli_replay.register(commands)
     return parser
 
 
@@ -66,6 +82,15 @@ def _rehearse(options: argparse.Namespace) -> int:
     if options.target_file is None:
         raise UsageError("rehearse --keep: give --target-file FILE; it is how a run finds the rehearsal.")
     return _keep(options.fault, options.target_file)
+
+
+def _schema_manifest(options: argparse.Namespace) -> int:
+    from acceptance import schema_manifest  # noqa: PLC0415 - only this command needs a database driver
+
+    schemas = options.schema or ["public"]
+    manifest = schema_manifest.produce(options.dsn, options.commit, schemas, options.output)
+    _say(f"{options.output}: {manifest.extent} ({manifest.origin})")
+    return 0
 
 
 def _list_faults(*, as_json: bool) -> int:

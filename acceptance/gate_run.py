@@ -1,32 +1,28 @@
-"""One run of one gate: gets the target, looks at it, keeps what the checks say, and leaves the reports."""
+"""One run of one gate: what was seen, what the checks say of it, and the reports it leaves."""
 
 from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import ExitStack
 from datetime import UTC, datetime
-from pathlib import Path
 
 from testinfra.host import Host
 
-from acceptance import __version__, run, target
-from acceptance.access import Access
+from acceptance import __version__, run, waivers
 from acceptance.checklist import Checklist
 from acceptance.errors import UnavailableError, UsageError
 from acceptance.evidence.bundle import Bundle
-from acceptance.evidence.record import CheckRecord, RunRecord, Screenshot, TargetRecord
+from acceptance.evidence.record import CheckRecord, ItemRecord, RunRecord, Screenshot, TargetRecord
+from acceptance.evidence.stored import Baseline, StoredBundle
 from acceptance.facts.base import Fact, Noun, Unavailable
-from acceptance.guard import Guard, actions
+from acceptance.facts.catalogue import NOUNS
 from acceptance.ledger import Ledger
-from acceptance.loop import Loop
+from acceptance.observer import Live, Observed, Observer, Replayed
+from acceptance.options import REHEARSAL, Options
 from acceptance.report import junit, pytest_html, signoff
-from acceptance.secrets import Redactor, Secrets
-from acceptance.transports.testinfra_backend import get_host
+from acceptance.secrets import Redactor
+from acceptance.target import Target
 from acceptance.verdict import Verdict, decide
-
-REHEARSAL = "rehearsal"
-"""The target that is used when none is named."""
 
 
 class GateRun:
@@ -37,18 +33,11 @@ class GateRun:
         narrowed: how the operator narrowed the selection, empty if not; the verdict is then HOLD at best.
         collected_all: False if paths on the command line kept checks from being collected at all.
         incomplete: why the run did not come to its end, empty once it has.
+        final: the record that the reports were made from, once there is one.
+        baseline: an earlier run's facts.
     """
 
-    def __init__(
-        self,
-        checklist: Checklist,
-        gate: str,
-        target_name: str,
-        approvals: Iterable[str],
-        *,
-        no_approvals: bool,
-        reports: Path,
-    ) -> None:
+    def __init__(self, checklist: Checklist, gate: str, options: Options) -> None:
         self.gate = gate
         self.checklist = checklist
         self.items = checklist.of_gate(gate)
@@ -57,59 +46,42 @@ class GateRun:
         self.incomplete = "the run did not come to its end"
         self.final: RunRecord | None = None
         self.redactor = Redactor()
-        self._approvals = tuple(approvals)
-        self._no_approvals = no_approvals
+        self.baseline = Baseline(StoredBundle(options.baseline) if options.baseline else None, NOUNS)
+        self._waivers = waivers.load(options.waivers, checklist.items)
+        self._stored = StoredBundle(options.replay) if options.replay else None
+        self._observer: Observer = Replayed(self._stored) if self._stored else Live(options, self.redactor)
+        self._observed = Observed()
+        self._screenshots: tuple[Screenshot, ...] = ()
         self._checks: dict[str, list[CheckRecord]] = {}
         self._known_items: set[str] = set()
-        self._facts: dict[str, Fact | Unavailable] = {}
-        self._screenshots: tuple[Screenshot, ...] = ()
-        self._guard: Guard | None = None
-        self._secrets = Secrets(self.redactor)
-        self._loop = Loop()
-        self._resources = ExitStack()
-        self._resources.callback(self._loop.close)
-        self._access: Access | None = None
         self._started = datetime.now(UTC)
-        self._path: Path | None = None
-        self.target: target.Target | None = None
-        if target_name != REHEARSAL:
-            self._path = target.path_of(target_name)
-            self.target = target.load(self._path)
-        self.name = self.target.name if self.target else REHEARSAL
-        self.bundle = Bundle(self.name, gate, self.redactor, reports=reports)
+        judged = self._observer.target
+        self.name = judged.name if judged else REHEARSAL
+        self.bundle = Bundle(self.name, gate, self.redactor, reports=options.reports)
         self.ledger = Ledger(self.bundle.path / "ledger.jsonl", self.redactor)
         self.bundle.begin(self.record())
 
+    @property
+    def target(self) -> Target | None:
+        """The target; None before a rehearsal is booted."""
+        return self._observer.target
+
     def open(self, progress: Callable[[str], None]) -> None:
-        """Boot the rehearsal if it is the target, and get ready to look.
+        """Get ready to look: boot the rehearsal if it is the target.
 
         Raises:
             UsageError: the rehearsal cannot boot here, or an unknown action was approved.
         """
-        if self.target is None:
-            from rehearsal.client import boot  # noqa: PLC0415 - an operator's machine may not have it
-
-            rehearsal = self._resources.enter_context(boot(progress))
-            self._path = rehearsal.target_file
-            self.target = target.load(self._path)
-        self._guard = Guard(self.ledger, self._approved(self.target))
-
-    def _approved(self, judged: target.Target) -> tuple[str, ...]:
-        if self._no_approvals:
-            return ()
-        return actions() if judged.rehearsal and not self._approvals else self._approvals
+        self._observer.open(self.ledger, progress)
 
     def look(self, names: Iterable[str], nouns: Mapping[str, Noun]) -> None:
-        """Collect the named facts, each once, all at the same time."""
-        assert self.target is not None
-        assert self._guard is not None
-        self._access = Access(self.target, self._secrets, self._guard, self.ledger, nouns)
-        self._resources.callback(lambda access: self._loop.run(access.close()), self._access)
-        self.bundle.keep_target(self.target)
-        self._facts = self._loop.run(self._access.collect(names))
-        self.bundle.keep_facts(self._facts)
+        """Collect the named facts, each once, and keep them."""
+        if self.target is not None:
+            self.bundle.keep_target(self.target)
+        self._observed = self._observer.look(names, nouns)
+        self.bundle.keep_facts(self._observed.facts)
         self._screenshots = tuple(
-            self.bundle.write_picture(name, png) for name, png in sorted(self._access.pictures.items())
+            self.bundle.write_picture(name, png) for name, png in self._observed.pictures.items()
         )
 
     def fact(self, name: str) -> Fact:
@@ -118,15 +90,14 @@ class GateRun:
         Raises:
             UnavailableError: it could not be looked at.
         """
-        fact = self._facts[name]
+        fact = self._observed.facts[name]
         if isinstance(fact, Unavailable):
             raise UnavailableError(fact.reason, fact.remedy)
         return fact
 
     def testinfra_host(self) -> Host:
         """Return testinfra's view of the server, over this run's login."""
-        assert self._access is not None
-        return get_host(self._access.host, self._loop)
+        return self._observer.host()
 
     def known(self, item_ids: Iterable[str]) -> None:
         """Note which items have checks at all; the others are planned."""
@@ -165,17 +136,37 @@ class GateRun:
             return "the run ended before it"
         return run.PLANNED
 
-    def record(self) -> RunRecord:
-        """Return the record of the run as it is now."""
-        items = tuple(
+    @property
+    def _seen_at(self) -> datetime:
+        return self._observed.at or self._started
+
+    def _judged(self) -> tuple[ItemRecord, ...]:
+        mine = {waiver.item: waiver for waiver in self._waivers if waiver.target == self.name}
+        return tuple(
             run.judge(
                 item,
                 self._checks.get(item.id, ()),
                 self._why_not_run(item.id),
+                mine.get(item.id),
+                self._seen_at,
             )
             for item in self.items
         )
-        whole = not self.narrowed and not self.incomplete
+
+    def _warnings(self, items: Iterable[ItemRecord]) -> tuple[str, ...]:
+        expired = [
+            f"the waiver of {waiver.item} expired on {waiver.expires:%Y-%m-%d %H:%M} UTC and is ignored"
+            for waiver in self._waivers
+            if waiver.target == self.name and waiver.expires <= self._seen_at
+        ]
+        changed = run.differences(self._stored.record.items, tuple(items)) if self._stored else ()
+        return (*expired, *changed)
+
+    def record(self) -> RunRecord:
+        """Return the record of the run as it is now."""
+        items = self._judged()
+        narrowed = self.narrowed or self._observer.narrowed
+        whole = not narrowed and not self.incomplete
         verdict = decide([(item.severity, item.outcome) for item in items], whole_gate=whole)
         if self.incomplete:
             verdict = Verdict.HOLD
@@ -187,37 +178,37 @@ class GateRun:
             rehearsal=self.target.rehearsal if self.target else True,
             verdict=verdict,
             reason=run.explain(
-                verdict, items, self.incomplete and f"incomplete: {self.incomplete}", self.narrowed
+                verdict, items, self.incomplete and f"incomplete: {self.incomplete}", narrowed
             ),
             started=self._started,
             finished=None if self.incomplete else datetime.now(UTC),
-            approved=self._guard.approved if self._guard else (),
-            narrowed=self.narrowed,
-            logins=self._access.host.logins if self._access else 0,
-            round_trips=self._access.host.round_trips if self._access else 0,
+            replayed=self._stored.path.name if self._stored else "",
+            approved=self._observer.approved,
+            narrowed=narrowed,
+            logins=self._observed.logins,
+            round_trips=self._observed.round_trips,
             items=items,
-            looks=tuple(sorted(self._access.looks, key=lambda look: (look.started_s, look.fact)))
-            if self._access
-            else (),
+            looks=self._observed.looks,
             screenshots=self._screenshots,
+            warnings=self._warnings(items) if not self.incomplete else (),
         )
 
     def _target_record(self) -> TargetRecord:
+        judged, path = self.target, self._observer.path
+        if judged is None:
+            return TargetRecord(name=self.name, public_name="", server="", file="")
+        server = judged.server
         return TargetRecord(
             name=self.name,
-            public_name=self.target.public.name if self.target else "",
-            server=f"{self.target.server.user}@{self.target.server.address}:{self.target.server.port}"
-            if self.target
-            else "",
-            file=self._path.name if self._path else "",
+            public_name=judged.public.name,
+            server=f"{server.user}@{server.address}:{server.port}",
+            file=path.name if path else "",
         )
 
     def finish(self) -> RunRecord:
         """Write the reports from the final record and return it."""
         self.final = self.record()
-        self.bundle.write(
-            "signoff.html", signoff.render(self.final, self._access.pictures if self._access else {})
-        )
+        self.bundle.write("signoff.html", signoff.render(self.final, self._observed.pictures))
         self.bundle.write("junit.xml", junit.render(self.final))
         return self.final
 
@@ -232,5 +223,5 @@ class GateRun:
 
     def close(self) -> None:
         """Close connections, end the rehearsal, close the ledger."""
-        self._resources.close()
+        self._observer.close()
         self.ledger.close()

@@ -14,11 +14,12 @@ from testinfra.host import Host
 from acceptance import checklist, judge
 from acceptance.check import Evidence, recording
 from acceptance.errors import UsageError
-from acceptance.evidence.bundle import REPORTS
 from acceptance.evidence.record import CheckRecord
+from acceptance.evidence.stored import Baseline
 from acceptance.facts.base import Fact
 from acceptance.facts.catalogue import NOUNS
-from acceptance.gate_run import REHEARSAL, GateRun
+from acceptance.gate_run import GateRun
+from acceptance.options import REHEARSAL, Options
 from acceptance.outcome import Outcome, graded
 from acceptance.report import pytest_html, summary
 from acceptance.target import Target
@@ -56,9 +57,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="approve one action for this run (repeatable)",
     )
     group.addoption(
-        "--reports", type=Path, default=REPORTS, metavar="DIR", help="where the run's directory is made"
+        "--reports",
+        type=Path,
+        default=Options.reports,
+        metavar="DIR",
+        help="where the run's directory is made",
     )
     group.addoption("--no-approvals", action="store_true", help="approve nothing, not even on the rehearsal")
+    group.addoption(
+        "--waivers",
+        type=Path,
+        default=Options.waivers,
+        metavar="FILE",
+        help="the waivers (default: waivers.toml)",
+    )
+    group.addoption("--replay", type=Path, metavar="BUNDLE", help="judge a bundle's facts again, offline")
+    group.addoption("--baseline", type=Path, metavar="BUNDLE", help="an earlier run, for checks that compare")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -70,14 +84,7 @@ def pytest_configure(config: pytest.Config) -> None:
             config.addinivalue_line("markers", f"{gate}: {title}")
         if _inert(config):
             return
-        config.stash[RUN] = GateRun(
-            gates,
-            _gate(config, gates),
-            config.getoption("--target"),
-            config.getoption("--approve"),
-            no_approvals=config.getoption("--no-approvals"),
-            reports=config.getoption("--reports"),
-        )
+        config.stash[RUN] = GateRun(gates, _gate(config, gates), _options(config))
         config.stash[RUN].narrowed = ", ".join(_narrowed(config))
         config.stash[RUN].collected_all = "paths" not in _narrowed(config)
     except UsageError as error:
@@ -90,6 +97,18 @@ def pytest_configure(config: pytest.Config) -> None:
         {"Gate": run.gate, "Target": run.name},
     )
     config.pluginmanager.register(rows, "acceptance-html-rows")
+
+
+def _options(config: pytest.Config) -> Options:
+    return Options(
+        target=config.getoption("--target"),
+        approve=tuple(config.getoption("--approve")),
+        no_approvals=config.getoption("--no-approvals"),
+        reports=config.getoption("--reports"),
+        waivers=config.getoption("--waivers"),
+        replay=config.getoption("--replay"),
+        baseline=config.getoption("--baseline"),
+    )
 
 
 def _inert(config: pytest.Config) -> bool:
@@ -201,6 +220,12 @@ def target(request: pytest.FixtureRequest) -> Target:
     found = request.config.stash[RUN].target
     assert found is not None
     return found
+
+
+@pytest.fixture
+def baseline(request: pytest.FixtureRequest) -> Baseline:
+    """The facts of the run given with --baseline; the check is UNKNOWN if none was."""
+    return request.config.stash[RUN].baseline
 
 
 @pytest.fixture(scope="session")

@@ -2,27 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 from acceptance.checklist import Item
 from acceptance.evidence.record import CheckRecord, ItemRecord
 from acceptance.outcome import Outcome, Severity, combine, graded
 from acceptance.verdict import Verdict
+from acceptance.waivers import Waiver
 
 PLANNED = "planned"
 """Reason of an item that no check judges yet."""
 
 
-def judge(item: Item, checks: Sequence[CheckRecord], not_run_reason: str) -> ItemRecord:
+_WAIVABLE = (Outcome.FAIL, Outcome.WARN, Outcome.UNKNOWN)
+"""What did not run cannot be waived: a waived check still runs."""
+
+
+def judge(
+    item: Item,
+    checks: Sequence[CheckRecord],
+    not_run_reason: str,
+    waiver: Waiver | None,
+    seen_at: datetime,
+) -> ItemRecord:
     """Return the outcome of an item from its checks.
 
     Args:
         item: what the checklist says.
         checks: its checks as they went; none if nothing ran.
         not_run_reason: why nothing ran, used only then.
+        waiver: the item's waiver for this target, if there is one; ignored once it has expired.
+        seen_at: when the facts were seen, by which a waiver is valid or not.
     """
     outcome = graded(combine(check.outcome for check in checks), item.severity)
     decisive = [check.reason for check in checks if graded(check.outcome, item.severity) is outcome]
+    waived = waiver is not None and outcome in _WAIVABLE and seen_at < waiver.expires
     return ItemRecord(
         id=item.id,
         section=item.section,
@@ -31,9 +46,21 @@ def judge(item: Item, checks: Sequence[CheckRecord], not_run_reason: str) -> Ite
         plan=item.plan,
         remedy=item.remedy,
         approval=item.approval,
-        outcome=outcome,
+        outcome=Outcome.WAIVED if waived else outcome,
+        true_outcome=outcome,
+        waiver=waiver.summary if waiver is not None and waived else "",
         reason=next((reason for reason in decisive if reason), "") if checks else not_run_reason,
         checks=tuple(checks),
+    )
+
+
+def differences(before: Iterable[ItemRecord], after: Iterable[ItemRecord]) -> tuple[str, ...]:
+    """Say what this suite judges differently on the same facts than the suite that collected them."""
+    then = {item.id: item.true_outcome for item in before}
+    return tuple(
+        f"judged differently than before: {item.id} was {then[item.id].value}, is {item.true_outcome.value}"
+        for item in after
+        if item.id in then and then[item.id] is not item.true_outcome
     )
 
 

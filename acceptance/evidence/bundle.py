@@ -115,6 +115,8 @@ def verdict_document(record: RunRecord) -> dict[str, object]:
                 "id": item.id,
                 "severity": item.severity.value,
                 "outcome": item.outcome.value,
+                "true_outcome": item.true_outcome.value,
+                "waiver": item.waiver,
                 "reason": item.reason,
                 "checks": [
                     {"name": check.name, "outcome": check.outcome.value, "reason": check.reason}

@@ -41,7 +41,13 @@ class CheckRecord(_Model):
 
 
 class ItemRecord(_Model):
-    """One item of the gate."""
+    """One item of the gate.
+
+    Attributes:
+        outcome: what counts for the verdict.
+        true_outcome: the same before a waiver.
+        waiver: who answers for it, why and until when; empty if it is not waived.
+    """
 
     id: str
     section: str
@@ -51,6 +57,8 @@ class ItemRecord(_Model):
     remedy: str
     approval: str
     outcome: Outcome
+    true_outcome: Outcome
+    waiver: str = ""
     reason: str = ""
     checks: tuple[CheckRecord, ...] = ()
 
@@ -94,6 +102,7 @@ class RunRecord(_Model):
 
     Attributes:
         reason: why the verdict is what it is, in one sentence ("2 blockers failed: …").
+        replayed: name of the bundle whose facts were judged again; empty if the target was looked at.
         approved: the actions that were approved.
         round_trips, logins: what the SSH transport counted.
     """
@@ -108,6 +117,7 @@ class RunRecord(_Model):
     reason: str
     started: datetime
     finished: datetime | None
+    replayed: str = ""
     approved: tuple[str, ...] = ()
     narrowed: str = ""
     logins: int = 0

@@ -155,7 +155,7 @@ def _waived(writer: _Writer, record: RunRecord) -> None:
     if items:
         writer.heading(f"Waived ({len(items)})")
     for item in items:
-        writer.add(f"w {item.id}  ", item.reason, _YELLOW, indent=2)
+        writer.add(f"w {item.id}  ", f"{view.WORDS[item.true_outcome]}, {item.waiver}", _YELLOW, indent=2)
 
 
 def _planned(writer: _Writer, record: RunRecord) -> None:
@@ -177,6 +177,8 @@ def _verdict(writer: _Writer, record: RunRecord, report_path: str) -> None:
     writer.blank()
     if record.rehearsal:
         writer.lines.append(writer.paint(view.REHEARSAL, _BOLD, _YELLOW))
+    if record.replayed:
+        writer.add("replayed from ", record.replayed)
     writer.add(f"{record.verdict.value} — ", record.reason, _BOLD, _VERDICT_COLOURS[record.verdict])
     writer.add("", view.request(record))
     writer.lines.append(f"report: {visible(report_path)}")

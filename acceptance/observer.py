@@ -1,0 +1,178 @@
+"""Where a run's facts come from: from looking at the target, or from a bundle of an earlier look."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from testinfra.host import Host
+
+from acceptance import target
+from acceptance.access import Access
+from acceptance.errors import UnavailableError
+from acceptance.evidence.record import LookRecord
+from acceptance.evidence.stored import StoredBundle
+from acceptance.facts.base import Fact, Noun, Unavailable
+from acceptance.guard import Guard, actions
+from acceptance.ledger import Ledger
+from acceptance.loop import Loop
+from acceptance.options import REHEARSAL, Options
+from acceptance.secrets import Redactor, Secrets
+from acceptance.target import Target
+from acceptance.transports.testinfra_backend import get_host
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What was seen, and what seeing it took.
+
+    Attributes:
+        pictures: screenshots as PNG, by name.
+        at: when it was seen, if that was not in this run.
+    """
+
+    facts: Mapping[str, Fact | Unavailable] = field(default_factory=dict)
+    looks: tuple[LookRecord, ...] = ()
+    pictures: Mapping[str, bytes] = field(default_factory=dict)
+    logins: int = 0
+    round_trips: int = 0
+    at: datetime | None = None
+
+
+class Observer(Protocol):
+    """Something that can tell the facts about a target.
+
+    Attributes:
+        target: None before `open`, if it is booted only then.
+        path: the target file, or the bundle.
+        approved: the actions approved for this run.
+        narrowed: how what it can tell is less than the whole gate; empty if it is not.
+    """
+
+    target: Target | None
+    path: Path | None
+    approved: tuple[str, ...]
+    narrowed: str
+
+    def open(self, ledger: Ledger, progress: Callable[[str], None]) -> None:
+        """Get ready to look.
+
+        Raises:
+            UsageError: that is not possible with the options given.
+        """
+
+    def look(self, names: Iterable[str], nouns: Mapping[str, Noun]) -> Observed:
+        """Tell the named facts; each was looked at once."""
+
+    def host(self) -> Host:
+        """Return testinfra's view of the server.
+
+        Raises:
+            UnavailableError: there is none.
+        """
+
+    def close(self) -> None:
+        """End whatever was opened."""
+
+
+class Live:
+    """Looks at the target itself; boots a rehearsal first if that is the target."""
+
+    def __init__(self, options: Options, redactor: Redactor) -> None:
+        self.target: Target | None = None
+        self.path: Path | None = None
+        self.approved: tuple[str, ...] = ()
+        self.narrowed = ""
+        self._options = options
+        self._secrets = Secrets(redactor)
+        self._guard: Guard | None = None
+        self._access: Access | None = None
+        self._resources = ExitStack()
+        self._loop = Loop()
+        self._resources.callback(self._loop.close)
+        if options.target != REHEARSAL:
+            self._load(target.path_of(options.target))
+
+    def _load(self, path: Path) -> Target:
+        self.path = path
+        self.target = target.load(path)
+        return self.target
+
+    def open(self, ledger: Ledger, progress: Callable[[str], None]) -> None:
+        """See `Observer.open`."""
+        judged = self.target
+        if judged is None:
+            from rehearsal.client import boot  # noqa: PLC0415 - an operator's machine may not have it
+
+            judged = self._load(self._resources.enter_context(boot(progress)).target_file)
+        self._guard = Guard(ledger, self._approvals(judged))
+        self._ledger = ledger
+        self.approved = self._guard.approved
+
+    def _approvals(self, judged: Target) -> tuple[str, ...]:
+        if self._options.no_approvals:
+            return ()
+        return actions() if judged.rehearsal and not self._options.approve else self._options.approve
+
+    def look(self, names: Iterable[str], nouns: Mapping[str, Noun]) -> Observed:
+        """See `Observer.look`."""
+        assert self.target is not None
+        assert self._guard is not None
+        access = self._access = Access(self.target, self._secrets, self._guard, self._ledger, nouns)
+        self._resources.callback(lambda: self._loop.run(access.close()))
+        facts = self._loop.run(access.collect(names))
+        return Observed(
+            facts=facts,
+            looks=tuple(sorted(access.looks, key=lambda look: (look.started_s, look.fact))),
+            pictures=dict(sorted(access.pictures.items())),
+            logins=access.host.logins,
+            round_trips=access.host.round_trips,
+        )
+
+    def host(self) -> Host:
+        """See `Observer.host`."""
+        assert self._access is not None
+        return get_host(self._access.host, self._loop)
+
+    def close(self) -> None:
+        """See `Observer.close`."""
+        self._resources.close()
+
+
+class Replayed:
+    """Tells what a bundle holds; touches no network."""
+
+    def __init__(self, bundle: StoredBundle) -> None:
+        self.target: Target | None = bundle.target
+        self.path: Path | None = bundle.path
+        self.approved = bundle.record.approved
+        self.narrowed = bundle.record.narrowed
+        self._bundle = bundle
+
+    def open(self, ledger: Ledger, progress: Callable[[str], None]) -> None:
+        """See `Observer.open`."""
+        del ledger
+        progress(f"replaying {self._bundle.path.name}: judged again from its facts, nothing is contacted")
+
+    def look(self, names: Iterable[str], nouns: Mapping[str, Noun]) -> Observed:
+        """See `Observer.look`."""
+        record = self._bundle.record
+        return Observed(
+            facts={name: self._bundle.fact(nouns[name]) for name in names},
+            looks=record.looks,
+            pictures=self._bundle.pictures(),
+            logins=record.logins,
+            round_trips=record.round_trips,
+            at=record.started,
+        )
+
+    def host(self) -> Host:
+        """See `Observer.host`."""
+        raise UnavailableError("a replay has no server to ask")
+
+    def close(self) -> None:
+        """See `Observer.close`."""

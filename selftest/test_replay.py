@@ -1,0 +1,167 @@
+"""A verdict can be recomputed from its bundle, offline; waivers and baselines."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from acceptance.errors import UnavailableError, UsageError
+from acceptance.evidence.stored import Baseline, StoredBundle
+from acceptance.facts.catalogue import NOUNS
+from rehearsal.client import Rehearsal
+from selftest.test_gate_run import GATE, Run, injected, run
+
+
+@pytest.fixture(scope="module")
+def degraded(rehearsal: Rehearsal, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run in which one blocker and one advisory fail, and one item is unknown."""
+    with (
+        injected(rehearsal, "health-degraded"),
+        injected(rehearsal, "tls-hsts-missing"),
+        injected(rehearsal, "source-registry-unreachable"),
+    ):
+        return run(tmp_path_factory.mktemp("degraded"), "-m", GATE, "--target", str(rehearsal.target_file))
+
+
+def _replayed(bundle: Path, reports: Path, *arguments: str) -> Run:
+    return run(reports, "-m", GATE, "--replay", str(bundle), *arguments)
+
+
+def test_a_replay_gives_the_same_outcomes_and_exit_code(degraded: Run, tmp_path: Path) -> None:
+    again = _replayed(degraded.bundle, tmp_path)
+    assert again.code == degraded.code == 1
+    assert again.outcomes() == degraded.outcomes()
+    assert again.item("health.public")["reason"] == degraded.item("health.public")["reason"]
+    assert "judged differently" not in again.output
+
+
+def test_a_replay_needs_no_network(degraded: Run, tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-m",
+        GATE,
+        f"--replay={degraded.bundle}",
+        f"--reports={tmp_path}",
+    ]
+    offline = ["unshare", "--net", *command] if shutil.which("unshare") and _may_unshare() else command
+    done = subprocess.run(
+        offline, cwd=Path(__file__).parent.parent, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == degraded.code
+    assert (tmp_path / "latest" / "ledger.jsonl").read_text(encoding="utf-8") == ""
+
+
+def _may_unshare() -> bool:
+    return subprocess.run(["unshare", "--net", "true"], capture_output=True, check=False).returncode == 0
+
+
+def test_the_command_replays_too(degraded: Run) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "acceptance.cli", "replay", str(degraded.bundle)],
+        cwd=Path(__file__).parent.parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == degraded.code
+    assert f"replayed from {degraded.bundle.name}" in done.stdout
+
+
+def test_what_is_judged_differently_is_told(degraded: Run, tmp_path: Path) -> None:
+    copy = tmp_path / "changed"
+    shutil.copytree(degraded.bundle, copy)
+    path = copy / "facts" / "health.json"
+    document = json.loads(path.read_text(encoding="utf-8"))
+    document["value"]["public"]["state"] = "ok"
+    path.write_text(json.dumps(document), encoding="utf-8")
+    again = _replayed(copy, tmp_path / "reports")
+    assert "health.public was fail, is pass" in " ".join(again.output.split())
+    assert again.item("health.public")["outcome"] == "pass"
+
+
+def test_a_narrowed_run_stays_hold(rehearsal: Rehearsal, tmp_path: Path) -> None:
+    done = run(tmp_path / "a", "-m", GATE, "--target", str(rehearsal.target_file), "-k", "test_api")
+    again = _replayed(done.bundle, tmp_path / "b")
+    assert again.code == 10
+    assert "narrowed" in again.verdict["reason"]
+
+
+def test_what_is_no_bundle_is_exit_code_4(degraded: Run, tmp_path: Path) -> None:
+    nothing = _replayed(tmp_path, tmp_path / "reports")
+    assert nothing.code == 4
+    assert "not a finished bundle" in nothing.output
+    broken = tmp_path / "broken"
+    shutil.copytree(degraded.bundle, broken)
+    (broken / "target.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(UsageError, match=r"target\.json"):
+        StoredBundle(broken)
+
+
+def test_a_baseline_tells_earlier_facts(degraded: Run, tmp_path: Path) -> None:
+    baseline = Baseline(StoredBundle(degraded.bundle), NOUNS)
+    assert baseline.fact("health").model_dump()["public"]["state"] == "degraded"
+    with pytest.raises(UnavailableError, match="no baseline was given"):
+        Baseline(None, NOUNS).fact("health")
+    less = tmp_path / "less"
+    shutil.copytree(degraded.bundle, less)
+    (less / "facts" / "health.json").unlink()
+    with pytest.raises(UnavailableError, match="in the baseline: .*holds no fact health"):
+        Baseline(StoredBundle(less), NOUNS).fact("health")
+
+
+def _waivers(directory: Path, expires: str, item: str = "health.public", target: str = "rehearsal") -> Path:
+    path = directory / "waivers.toml"
+    path.write_text(
+        f'[[waiver]]\nitem = "{item}"\ntarget = "{target}"\nreason = "known, harmless"\n'
+        f'ticket = "PN-7"\napprover = "Matt"\nexpires = {expires}\n',
+        encoding="utf-8",
+    )
+    return path
+
+
+def test_a_waived_check_runs_and_shows_its_true_outcome(degraded: Run, tmp_path: Path) -> None:
+    waivers = _waivers(tmp_path, "2999-01-01T00:00:00Z")
+    again = _replayed(degraded.bundle, tmp_path / "reports", "--waivers", str(waivers))
+    item = again.item("health.public")
+    assert (item["outcome"], item["true_outcome"]) == ("waived", "fail")
+    assert "waived by Matt until 2999-01-01 00:00 UTC (PN-7): known, harmless" in item["waiver"]
+    assert again.verdict["verdict"] != "NO-GO"
+    assert "known, harmless" in (again.bundle / "signoff.html").read_text(encoding="utf-8")
+
+
+def test_an_expired_waiver_is_ignored_with_a_warning(degraded: Run, tmp_path: Path) -> None:
+    waivers = _waivers(tmp_path, "2020-01-01T00:00:00Z")
+    again = _replayed(degraded.bundle, tmp_path / "reports", "--waivers", str(waivers))
+    assert again.item("health.public")["outcome"] == "fail"
+    assert again.code == 1
+    assert "the waiver of health.public expired on 2020-01-01" in " ".join(again.output.split())
+
+
+def test_another_targets_waiver_does_not_count(degraded: Run, tmp_path: Path) -> None:
+    waivers = _waivers(tmp_path, "2999-01-01T00:00:00Z", target="production")
+    again = _replayed(degraded.bundle, tmp_path / "reports", "--waivers", str(waivers))
+    assert again.item("health.public")["outcome"] == "fail"
+
+
+@pytest.mark.parametrize(
+    ("expires", "item", "said"),
+    [
+        ("2999-01-01T00:00:00Z", "health.absent", "there is no item health.absent"),
+        ("2999-01-01T00:00:00", "health.public", "must have a time zone"),
+        ('"soon"', "health.public", "expires"),
+    ],
+)
+def test_a_wrong_waiver_is_exit_code_4(
+    degraded: Run, tmp_path: Path, expires: str, item: str, said: str
+) -> None:
+    again = _replayed(degraded.bundle, tmp_path / "r", "--waivers", str(_waivers(tmp_path, expires, item)))
+    assert again.code == 4
+    assert said in again.output
+    assert "Traceback" not in again.output
