@@ -79,7 +79,7 @@ def test_what_is_judged_differently_is_told(degraded: Run, tmp_path: Path) -> No
     shutil.copytree(degraded.bundle, copy)
     path = copy / "facts" / "health.json"
     document = json.loads(path.read_text(encoding="utf-8"))
-    document["value"]["public"]["state"] = "ok"
+    document["value"]["public"].update(state="ok", http_status=200)
     path.write_text(json.dumps(document), encoding="utf-8")
     again = _replayed(copy, tmp_path / "reports")
     assert "health.public was fail, is pass" in " ".join(again.output.split())
