@@ -65,7 +65,7 @@ class Access:
         self.postgres = Database(
             target.postgres, self._postgres_tunnel, lambda: self.secret(target.postgres.password), ledger
         )
-        self.redis = Queue(self._redis_tunnel, self._redis_password, ledger)
+        self.redis = Queue(self._redis_tunnel, target.redis.user, self._redis_password, ledger)
         self.storage = ObjectStore(target.storage, self.secret, ledger)
 
     @property

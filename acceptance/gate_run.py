@@ -17,7 +17,7 @@ from acceptance.evidence.stored import Baseline, StoredBundle
 from acceptance.facts.base import Fact, Noun, Unavailable
 from acceptance.facts.catalogue import NOUNS
 from acceptance.ledger import Ledger
-from acceptance.observer import Live, Observed, Observer, Replayed
+from acceptance.observer import Live, Observed, Observer, Replayed, Wanted
 from acceptance.options import REHEARSAL, Options
 from acceptance.report import junit, pytest_html, signoff
 from acceptance.secrets import Redactor
@@ -66,13 +66,13 @@ class GateRun:
         """The target; None before a rehearsal is booted."""
         return self._observer.target
 
-    def open(self, progress: Callable[[str], None]) -> None:
+    def open(self, progress: Callable[[str], None], wanted: Wanted) -> None:
         """Get ready to look: boot the rehearsal if it is the target.
 
         Raises:
             UsageError: the rehearsal cannot boot here, or an unknown action was approved.
         """
-        self._observer.open(self.ledger, progress)
+        self._observer.open(self.ledger, progress, wanted)
 
     def look(self, names: Iterable[str], nouns: Mapping[str, Noun]) -> None:
         """Collect the named facts, each once, and keep them."""
@@ -183,7 +183,10 @@ class GateRun:
             started=self._started,
             finished=None if self.incomplete else datetime.now(UTC),
             replayed=self._stored.path.name if self._stored else "",
-            approved=self._observer.approved,
+            fingerprint_key_id=self._observed.fingerprint_key_id,
+            approved=self._observer.approvals.actions,
+            approved_by=self._observer.approvals.by,
+            ticket=self._observer.approvals.ticket,
             narrowed=narrowed,
             logins=self._observed.logins,
             round_trips=self._observed.round_trips,
@@ -219,7 +222,7 @@ class GateRun:
         page = self.bundle.path / "report.html"
         if page.is_file():
             self.bundle.write(page.name, pytest_html.finish(page.read_text(encoding="utf-8"), self.final))
-        self.bundle.finish(self.final)
+        self.bundle.finish(self.final, self._observed.facts)
 
     def close(self) -> None:
         """Close connections, end the rehearsal, close the ledger."""

@@ -10,7 +10,7 @@ from typing import Literal, TextIO
 
 from acceptance.secrets import Redactor
 
-Kind = Literal["read", "mutation", "refused"]
+Kind = Literal["read", "mutation", "refused", "approval"]
 
 
 class Ledger:

@@ -17,7 +17,8 @@ from acceptance.errors import UnavailableError
 from acceptance.evidence.record import LookRecord
 from acceptance.evidence.stored import StoredBundle
 from acceptance.facts.base import Fact, Noun, Unavailable
-from acceptance.guard import Guard, actions
+from acceptance.guard import Approvals, Guard, actions, declared_actions
+from acceptance.guard.approvals import AT_THE_TERMINAL, BY_DEFAULT, asked
 from acceptance.ledger import Ledger
 from acceptance.loop import Loop
 from acceptance.options import REHEARSAL, Options
@@ -33,6 +34,7 @@ class Observed:
     Attributes:
         pictures: screenshots as PNG, by name.
         at: when it was seen, if that was not in this run.
+        fingerprint_key_id: which key made the equality classes.
     """
 
     facts: Mapping[str, Fact | Unavailable] = field(default_factory=dict)
@@ -41,6 +43,20 @@ class Observed:
     logins: int = 0
     round_trips: int = 0
     at: datetime | None = None
+    fingerprint_key_id: str = ""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the selected checks would do beyond reading.
+
+    Attributes:
+        actions: the names of the actions.
+        ask: shows the operator a question and returns the answer; None if nobody can be asked.
+    """
+
+    actions: tuple[str, ...] = ()
+    ask: Callable[[str], str] | None = None
 
 
 class Observer(Protocol):
@@ -49,16 +65,16 @@ class Observer(Protocol):
     Attributes:
         target: None before `open`, if it is booted only then.
         path: the target file, or the bundle.
-        approved: the actions approved for this run.
+        approvals: what was approved for this run.
         narrowed: how what it can tell is less than the whole gate; empty if it is not.
     """
 
     target: Target | None
     path: Path | None
-    approved: tuple[str, ...]
+    approvals: Approvals
     narrowed: str
 
-    def open(self, ledger: Ledger, progress: Callable[[str], None]) -> None:
+    def open(self, ledger: Ledger, progress: Callable[[str], None], wanted: Wanted) -> None:
         """Get ready to look.
 
         Raises:
@@ -85,10 +101,11 @@ class Live:
     def __init__(self, options: Options, redactor: Redactor) -> None:
         self.target: Target | None = None
         self.path: Path | None = None
-        self.approved: tuple[str, ...] = ()
+        self.approvals = Approvals()
         self.narrowed = ""
         self._options = options
-        self._secrets = Secrets(redactor)
+        key = options.fingerprint_key
+        self._secrets = Secrets.comparable(redactor, key) if key else Secrets(redactor)
         self._guard: Guard | None = None
         self._access: Access | None = None
         self._resources = ExitStack()
@@ -102,21 +119,30 @@ class Live:
         self.target = target.load(path)
         return self.target
 
-    def open(self, ledger: Ledger, progress: Callable[[str], None]) -> None:
+    def open(self, ledger: Ledger, progress: Callable[[str], None], wanted: Wanted) -> None:
         """See `Observer.open`."""
         judged = self.target
         if judged is None:
             from rehearsal.client import boot  # noqa: PLC0415 - an operator's machine may not have it
 
             judged = self._load(self._resources.enter_context(boot(progress)).target_file)
-        self._guard = Guard(ledger, self._approvals(judged))
+        self.approvals = self._approve(judged, wanted)
+        self._guard = Guard(ledger, self.approvals, judged)
         self._ledger = ledger
-        self.approved = self._guard.approved
 
-    def _approvals(self, judged: Target) -> tuple[str, ...]:
-        if self._options.no_approvals:
-            return ()
-        return actions() if judged.rehearsal and not self._options.approve else self._options.approve
+    def _approve(self, judged: Target, wanted: Wanted) -> Approvals:
+        options = self._options
+        if options.no_approvals:
+            return Approvals()
+        if options.approve:
+            return Approvals(tuple(sorted(set(options.approve))), options.approved_by, options.ticket)
+        if judged.rehearsal:
+            return Approvals(actions(), options.approved_by or BY_DEFAULT, options.ticket)
+        if wanted.ask is None:
+            return Approvals()
+        questions = [(name, declared_actions()[name].purpose) for name in wanted.actions]
+        granted = asked(questions, judged.name, wanted.ask)
+        return Approvals(granted, options.approved_by or AT_THE_TERMINAL, options.ticket) if granted else Approvals()
 
     def look(self, names: Iterable[str], nouns: Mapping[str, Noun]) -> Observed:
         """See `Observer.look`."""
@@ -131,6 +157,7 @@ class Live:
             pictures=dict(sorted(access.pictures.items())),
             logins=access.host.logins,
             round_trips=access.host.round_trips,
+            fingerprint_key_id=self._secrets.key_id,
         )
 
     def host(self) -> Host:
@@ -149,13 +176,14 @@ class Replayed:
     def __init__(self, bundle: StoredBundle) -> None:
         self.target: Target | None = bundle.target
         self.path: Path | None = bundle.path
-        self.approved = bundle.record.approved
+        record = bundle.record
+        self.approvals = Approvals(record.approved, record.approved_by, record.ticket)
         self.narrowed = bundle.record.narrowed
         self._bundle = bundle
 
-    def open(self, ledger: Ledger, progress: Callable[[str], None]) -> None:
+    def open(self, ledger: Ledger, progress: Callable[[str], None], wanted: Wanted) -> None:
         """See `Observer.open`."""
-        del ledger
+        del ledger, wanted
         progress(f"replaying {self._bundle.path.name}: judged again from its facts, nothing is contacted")
 
     def look(self, names: Iterable[str], nouns: Mapping[str, Noun]) -> Observed:
@@ -168,6 +196,7 @@ class Replayed:
             logins=record.logins,
             round_trips=record.round_trips,
             at=record.started,
+            fingerprint_key_id=record.fingerprint_key_id,
         )
 
     def host(self) -> Host:

@@ -19,17 +19,23 @@ class Options:
     Attributes:
         target: name or file of the target; `REHEARSAL` boots one for the run.
         approve: the actions approved for this run.
+        approved_by, ticket: who approved them and for what.
         no_approvals: approve nothing, not even on a rehearsal.
         reports: where the run's directory is made.
         waivers: the waivers file.
         replay: judge this bundle's facts again instead of looking.
         baseline: an earlier bundle that checks may compare with.
+        fingerprint_key: reference to the key that makes equality classes comparable between runs; empty
+            for a key that is made for the run and forgotten.
     """
 
     target: str = REHEARSAL
     approve: tuple[str, ...] = ()
+    approved_by: str = ""
+    ticket: str = ""
     no_approvals: bool = False
     reports: Path = REPORTS
     waivers: Path = waivers.DEFAULT
     replay: Path | None = None
     baseline: Path | None = None
+    fingerprint_key: str = ""

@@ -5,10 +5,13 @@ It is inert for the suite's own tests (selftest/, benchmarks/) and for --collect
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+import sys
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from _pytest.capture import CaptureManager
 from testinfra.host import Host
 
 from acceptance import checklist, judge
@@ -17,8 +20,9 @@ from acceptance.errors import UsageError
 from acceptance.evidence.record import CheckRecord
 from acceptance.evidence.stored import Baseline
 from acceptance.facts.base import Fact
-from acceptance.facts.catalogue import NOUNS
+from acceptance.facts.catalogue import NOUNS, actions_of
 from acceptance.gate_run import GateRun
+from acceptance.observer import Wanted
 from acceptance.options import REHEARSAL, Options
 from acceptance.outcome import Outcome, graded
 from acceptance.report import pytest_html, summary
@@ -63,6 +67,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="DIR",
         help="where the run's directory is made",
     )
+    group.addoption("--approved-by", default=Options.approved_by, metavar="NAME", help="who approved")
+    group.addoption("--ticket", default=Options.ticket, metavar="TEXT", help="what the approval is recorded under")
     group.addoption("--no-approvals", action="store_true", help="approve nothing, not even on the rehearsal")
     group.addoption(
         "--waivers",
@@ -73,6 +79,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption("--replay", type=Path, metavar="BUNDLE", help="judge a bundle's facts again, offline")
     group.addoption("--baseline", type=Path, metavar="BUNDLE", help="an earlier run, for checks that compare")
+    group.addoption(
+        "--fingerprint-key",
+        default=Options.fingerprint_key,
+        metavar="REFERENCE",
+        help="makes secrets comparable between runs (env:NAME, file:PATH or cmd:COMMAND)",
+    )
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -103,11 +115,14 @@ def _options(config: pytest.Config) -> Options:
     return Options(
         target=config.getoption("--target"),
         approve=tuple(config.getoption("--approve")),
+        approved_by=config.getoption("--approved-by"),
+        ticket=config.getoption("--ticket"),
         no_approvals=config.getoption("--no-approvals"),
         reports=config.getoption("--reports"),
         waivers=config.getoption("--waivers"),
         replay=config.getoption("--replay"),
         baseline=config.getoption("--baseline"),
+        fingerprint_key=config.getoption("--fingerprint-key"),
     )
 
 
@@ -177,7 +192,7 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
         say = _teller(session.config)
         needed = sorted({name for item in session.items for name in _nouns_of(item)})
         try:
-            run.open(say)
+            run.open(say, Wanted(actions_of(needed), _asker(session.config)))
             if run.target is not None and run.target.rehearsal:
                 say("REHEARSAL — not evidence about production")
             run.look(needed, NOUNS)
@@ -197,6 +212,30 @@ def _teller(config: pytest.Config) -> Callable[[str], None]:
             reporter.write_line(line)
 
     return say
+
+
+def _asker(config: pytest.Config) -> Callable[[str], str] | None:
+    """Return how the operator can be asked; None where there is no terminal to ask on."""
+    capture = config.pluginmanager.get_plugin("capturemanager")
+
+    def ask(question: str) -> str:
+        with _uncaptured(capture):
+            return input(f"\n{question}")
+
+    with _uncaptured(capture):
+        return ask if sys.stdin.isatty() and sys.stdout.isatty() else None
+
+
+@contextmanager
+def _uncaptured(capture: CaptureManager | None) -> Iterator[None]:
+    if capture is None:
+        yield
+        return
+    capture.suspend_global_capture(in_=True)
+    try:
+        yield
+    finally:
+        capture.resume_global_capture()
 
 
 def _nouns_of(item: pytest.Item) -> tuple[str, ...]:

@@ -33,7 +33,7 @@ def _reference(value: object) -> object:
 def _absolute(value: str) -> str:
     if not value.startswith("/"):
         raise ValueError("must be an absolute path")
-    return value
+    return value.rstrip("/") or "/"
 
 
 def _rooted(value: str) -> str:
@@ -74,10 +74,19 @@ class Privilege(_Section):
     Attributes:
         method: `none` if the login user may do everything itself.
         password: read from standard input by su or sudo; unset if none is asked for.
+        helper: a program on the server that sudo lets the login run without a password; it holds the declared
+            privileged reads and nothing else. `acceptance commands --root-helper` prints it.
     """
 
     method: Literal["none", "su", "sudo"] = "none"
     password: SecretReference | None = None
+    helper: AbsolutePath | None = None
+
+    @model_validator(mode="after")
+    def _helper_goes_with_sudo(self) -> Privilege:
+        if self.helper and (self.method != "sudo" or self.password):
+            raise ValueError("helper: it goes with method = \"sudo\" and without a password")
+        return self
 
 
 class Tools(_Section):
@@ -384,9 +393,15 @@ class DatabaseSchema(_Section):
 
 
 class Redis(_Section):
-    """The CRM's Redis, reached likewise. `prefix` is BullMQ's."""
+    """The CRM's Redis, reached likewise.
+
+    Attributes:
+        user: an account that cannot write, where there is one; Redis' default account if unset.
+        prefix: BullMQ's.
+    """
 
     port: Port = 6379
+    user: str | None = None
     password: SecretReference | None = None
     prefix: str = "bull"
 

@@ -14,7 +14,7 @@ from rehearsal.faults.catalogue import FAULTS
 from rehearsal.host.daemon import HostTools
 from rehearsal.runtime.process import RehearsalError, RunningContainer, RunningProgram, Runtime, Unit
 from rehearsal.services import app, nginx, pki, postgres, redis, registry, s3, sshd, target
-from rehearsal.site import Site
+from rehearsal.site import APP, Site
 
 Progress = Callable[[str], None]
 
@@ -107,6 +107,9 @@ class Stack:
         def container(make: Callable[..., Any], service: str) -> Callable[[], object]:
             return lambda: runtime.run_container(make(site, made["images"][service]))
 
+        def make_manifest() -> None:
+            postgres.make_manifest(site, made["images"][APP].labels[registry.REVISION])
+
         def start_tools() -> None:
             self.tools = HostTools(site, runtime)
 
@@ -125,6 +128,7 @@ class Stack:
             Step("docker and systemctl", start_tools, shown=False),
             Step("redis", container(redis.container, "redis"), ("images",)),
             Step("postgres", container(postgres.container, "postgres"), ("images", "database cluster")),
+            Step("schema manifest", make_manifest, ("postgres", "images"), shown=False),
             Step("data", lambda: postgres.load(site, made["files"]), ("postgres", "stored files")),
             Step("crm-app", container(app.crm_app, "crm-app"), ("data", "redis", "deploy directory")),
             Step(

@@ -21,7 +21,19 @@ from acceptance.target import Target
 from rehearsal.faults.base import Fault
 from rehearsal.faults.catalogue import FAULTS
 
-SECTIONS = ("nginx", "tls", "containers", "health", "realtime", "logs", "api", "pages")
+SECTIONS = (
+    "nginx",
+    "tls",
+    "containers",
+    "health",
+    "realtime",
+    "logs",
+    "schema",
+    "worker",
+    "storage",
+    "api",
+    "pages",
+)
 
 Facts = Mapping[str, Fact | Unavailable]
 
@@ -60,7 +72,8 @@ class Observer:
             ledger.close()
 
     async def _look(self, nouns: set[str], ledger: Ledger, before: Look | None) -> Look:
-        access = Access(self.target, self.secrets, guard.Guard(ledger, self.approved), ledger, NOUNS)
+        allowed = guard.Guard(ledger, guard.Approvals(self.approved), self.target)
+        access = Access(self.target, self.secrets, allowed, ledger, NOUNS)
         if before is not None:
             kept = {name: fact for name, fact in before.facts.items() if name not in nouns}
             access.inherit(kept, before.session_cookie)

@@ -30,7 +30,8 @@ from acceptance.ledger import Ledger
 from acceptance.secrets import Redactor
 from acceptance.target import Endpoint
 from acceptance.target import Registry as Settings
-from acceptance.transports.registry import REQUESTS, Registry, challenge
+from acceptance.guard.registry import REQUESTS
+from acceptance.transports.registry import Registry, challenge
 from rehearsal.services import registry as service
 
 NAME = "registry.example"

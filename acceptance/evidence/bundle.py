@@ -9,13 +9,11 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
+from acceptance.evidence import manifest, statement
 from acceptance.evidence.record import CheckRecord, RunRecord, Screenshot
 from acceptance.facts.base import Fact, Unavailable
 from acceptance.secrets import Redactor
 from acceptance.target import Target
-
-MANIFEST = "manifest.json"
-"""Lists every other file of a bundle with its SHA-256; written last, so a killed run has none."""
 
 REPORTS = Path(__file__).resolve().parent.parent.parent / "reports"
 
@@ -81,11 +79,13 @@ class Bundle:
             sha256=hashlib.sha256(png).hexdigest(),
         )
 
-    def finish(self, record: RunRecord) -> None:
-        """Replace the incomplete verdict by the final one, and seal the bundle with its manifest."""
+    def finish(self, record: RunRecord, facts: Mapping[str, Fact | Unavailable]) -> None:
+        """Replace the incomplete verdict by the final one, and seal the bundle: statement, then manifest."""
         self.write("record.json", record.model_dump_json(indent=1) + "\n")
         self._write_verdict(record)
-        self.write(MANIFEST, json.dumps({"schema": 1, "files": digests(self.path)}, indent=1) + "\n")
+        stated = statement.document(record, facts, digests(self.path))
+        self.write(statement.NAME, json.dumps(stated, indent=1) + "\n")
+        self.write(manifest.NAME, manifest.Manifest(files=digests(self.path)).text())
 
     def _write_verdict(self, record: RunRecord) -> None:
         self.write("verdict.json", json.dumps(verdict_document(record), indent=1, ensure_ascii=False) + "\n")
@@ -93,7 +93,7 @@ class Bundle:
 
 def digests(bundle: Path) -> dict[str, str]:
     """Return the SHA-256 of every file of a bundle but its manifest, by relative path, sorted."""
-    files = sorted(path for path in bundle.rglob("*") if path.is_file() and path != bundle / MANIFEST)
+    files = sorted(path for path in bundle.rglob("*") if path.is_file() and path != bundle / manifest.NAME)
     return {
         path.relative_to(bundle).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files
     }
@@ -110,6 +110,9 @@ def verdict_document(record: RunRecord) -> dict[str, object]:
         "rehearsal": record.rehearsal,
         "started": record.started.isoformat(),
         "finished": record.finished.isoformat() if record.finished else None,
+        "approved": list(record.approved),
+        "approved_by": record.approved_by,
+        "ticket": record.ticket,
         "items": [
             {
                 "id": item.id,

@@ -103,7 +103,9 @@ class RunRecord(_Model):
     Attributes:
         reason: why the verdict is what it is, in one sentence ("2 blockers failed: …").
         replayed: name of the bundle whose facts were judged again; empty if the target was looked at.
+        fingerprint_key_id: which key made the equality classes; they compare between runs with the same.
         approved: the actions that were approved.
+        approved_by, ticket: who approved them and for what, as the operator said.
         round_trips, logins: what the SSH transport counted.
     """
 
@@ -118,7 +120,10 @@ class RunRecord(_Model):
     started: datetime
     finished: datetime | None
     replayed: str = ""
+    fingerprint_key_id: str = ""
     approved: tuple[str, ...] = ()
+    approved_by: str = ""
+    ticket: str = ""
     narrowed: str = ""
     logins: int = 0
     round_trips: int = 0

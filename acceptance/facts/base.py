@@ -92,6 +92,7 @@ class Noun:
         host: True if it awaits nothing but `access.host.run`, so that its commands share the
             round trips of the other host nouns.
         needs: nouns it asks for by `access.fact`, so that they are collected from the start.
+        actions: what it does beyond reading if that is approved.
     """
 
     name: str
@@ -99,3 +100,4 @@ class Noun:
     collect: Callable[[Access], Awaitable[Fact]]
     host: bool = False
     needs: tuple[str, ...] = ()
+    actions: tuple[str, ...] = ()

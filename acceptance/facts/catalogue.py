@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from acceptance.facts import (
     api,
     certificates,
@@ -46,3 +48,10 @@ NOUNS = {
         tls,
     )
 }
+
+
+def actions_of(names: Iterable[str]) -> tuple[str, ...]:
+    """Return what looking for these nouns, and for what they need, would do beyond reading."""
+    nouns = [NOUNS[name] for name in names]
+    own = {action for noun in nouns for action in noun.actions}
+    return tuple(sorted(own.union(*(actions_of(noun.needs) for noun in nouns))))

@@ -40,7 +40,8 @@ def essence(media_type: str) -> str:
 def recognised(first: bytes) -> str:
     """Return the media type that a file's first bytes (1024 of them) show, empty if they tell nothing.
 
-    Only types whose mark is unmistakable, and the pages that come in a file's place when something went wrong.
+    Only types whose mark is unmistakable, and the pages that stand in a file's place when something went
+    wrong.
     """
     for mark, kind in _MARKS:
         if first.startswith(mark):

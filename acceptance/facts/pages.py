@@ -151,6 +151,12 @@ class Login(Fact):
     title: Trait
     colour: Trait
 
+    @property
+    def summary(self) -> str:
+        """Where the browser ended and what of the form is there."""
+        there = [part for part in FORM if part not in self.lacking]
+        return f"{self.page.summary}, with {', '.join(there) or 'no part of a form'}"
+
 
 class Shown(Fact):
     """A page with data, and the proof that it shows some."""
@@ -187,7 +193,7 @@ class Payload(Fact):
     @property
     def summary(self) -> str:
         """The answer in a few words."""
-        return f"{self.kind} HTTP {self.http_status} with {self.data or 'no'} data"
+        return f"{self.kind} HTTP {self.http_status} with {self.data or 'no'} pieces of data"
 
 
 class Guarded(Fact):

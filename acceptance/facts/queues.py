@@ -1,7 +1,7 @@
 """BullMQ's queues as Redis shows them: who takes jobs, what waits and since when.
 
-Keys, names and timings as seen of BullMQ 6.7.0 and 5.81.5 on Redis 7.0.15. A job's `data` holds personal data and is
-never read.
+Keys, names and timings as seen of BullMQ 6.7.0 and 5.81.5 on Redis 7.0.15. A job's `data` holds personal data
+and is never read.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ ENDS = 50
 """How many jobs are looked at from each end of a list: workers take from the right, where the oldest job
 normally is; recovered and last-in-first-out jobs are put there too."""
 BLOCKED_AT_MOST_S = 15
-"""A worker without work asks Redis for a job and blocks for 5 s, for 10 s if jobs are delayed, then asks again."""
+"""A worker without work asks Redis for a job, blocks for 5 s (10 s if jobs are delayed), and asks again."""
 ASKS_AGAIN_WITHIN_S = 5
 """A worker that got its answer and took no job asks again at once."""
 STARTING_S = 30
@@ -63,7 +63,11 @@ class Consumer(Fact):
 
 
 class Waiting(Fact):
-    """A job that waits for a worker. `seconds` overstates what was delayed first: promoting it forgets that."""
+    """A job that waits for a worker.
+
+    Attributes:
+        seconds: for how long; too much for a job that was delayed first, because BullMQ then forgets that.
+    """
 
     id: str
     seconds: float
@@ -157,7 +161,7 @@ class Queues(Fact):
         """Where they were seen."""
         return Source(
             where=f"Redis, keys {self.prefix}:*",
-            again=f"docker exec REDIS redis-cli CLIENT LIST; … LRANGE {self.prefix}:QUEUE:wait -{ENDS} -1",
+            again=f"redis-cli CLIENT LIST; redis-cli LRANGE {self.prefix}:QUEUE:wait -{ENDS} -1",
         )
 
     def judged(self, declared: Collection[str]) -> tuple[Queue, ...]:
@@ -169,7 +173,8 @@ class Queues(Fact):
         missing = sorted(set(declared) - {queue.name for queue in self.all})
         if missing:
             raise UnavailableError(
-                f"there is no queue {', '.join(missing)}", "correct worker.queues and redis.prefix in the target"
+                f"there is no queue {', '.join(missing)}",
+                "correct worker.queues and redis.prefix in the target",
             )
         return tuple(queue for queue in self.all if not declared or queue.name in declared)
 
@@ -189,10 +194,12 @@ class Queues(Fact):
         """Say of each queue that nobody consumes what is known about its workers.
 
         Raises:
-            UnavailableError: there is one, and the worker has only just been started.
+            UnavailableError: every one of them lacks only a connected worker, and the worker has only
+                just been started.
         """
-        found = tuple(queue.state for queue in queues if not queue.is_consumed)
-        if found and worker_runs_s < STARTING_S:
+        dead = [queue for queue in queues if not queue.is_consumed]
+        found = tuple(queue.state for queue in dead)
+        if dead and worker_runs_s < STARTING_S and not any(queue.consumers for queue in dead):
             raise UnavailableError(
                 f"the worker started {worker_runs_s:.0f} s ago; not there yet: {'; '.join(found)}",
                 "run again in a minute",
@@ -339,9 +346,7 @@ def _queue(
     )
 
 
-def _oldest(
-    contents: _Contents, hashes: Sequence[Sequence[str | None]], now_ms: int
-) -> Waiting | None:
+def _oldest(contents: _Contents, hashes: Sequence[Sequence[str | None]], now_ms: int) -> Waiting | None:
     found = {job: waited_s(job, fields, now_ms) for job, fields in zip(contents.waiting, hashes, strict=True)}
     if contents.next_delayed:
         job, score = contents.next_delayed

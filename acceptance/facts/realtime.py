@@ -315,4 +315,4 @@ async def _upgrade(access: Access) -> Upgrading:
         return Upgrading(polling_status=200, probed=answer == "3probe", detail=detail)
 
 
-NOUN = Noun("realtime", Realtime, collect)
+NOUN = Noun("realtime", Realtime, collect, needs=("session",))

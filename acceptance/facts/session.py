@@ -121,4 +121,4 @@ def _cookies(header: str) -> SimpleCookie:
     return jar
 
 
-NOUN = Noun("session", Session, collect)
+NOUN = Noun("session", Session, collect, actions=("sign-in",))

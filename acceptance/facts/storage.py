@@ -1,4 +1,4 @@
-"""Where the CRM keeps its files: the setting, and a sample of the stored files looked up in the S3 storage."""
+"""Where the CRM keeps its files: the setting, and a sample of them looked up in the S3 storage."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from acceptance.check import Source
 from acceptance.errors import UnavailableError
 from acceptance.facts.base import Attempt, Fact, Known, Noun, Unavailable
 from acceptance.facts.media import GENERIC, contradicts, essence, recognised
-from acceptance.transports.s3 import GET_FIRST_BYTES, HEAD_BUCKET, HEAD_OBJECT
+from acceptance.guard.s3 import GET_FIRST_BYTES, HEAD_BUCKET, HEAD_OBJECT
 
 if TYPE_CHECKING:
     from acceptance.access import Access
@@ -57,8 +57,10 @@ class StoredFile(Fact):
             return "no such object"
         if self.size is not None and self.object_size != self.size:
             return f"{self.object_size} bytes, recorded {self.size}"
-        if contradicts(self.looks_like, self.content_type):
-            return f"looks like {self.looks_like}, recorded {self.content_type or 'no type'}"
+        if self.object_size and contradicts(self.looks_like, self.content_type):
+            return (
+                f"looks like {self.looks_like or 'nothing known'}, recorded {self.content_type or 'no type'}"
+            )
         recorded, stored = essence(self.content_type), essence(self.object_type)
         if recorded and stored not in (recorded, *GENERIC):
             return f"stored as {stored}, recorded {recorded}"
@@ -100,9 +102,8 @@ class Sample(Fact):
         kinds = Counter(essence(file.content_type) or "no type" for file in self.files)
         counted = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
         marks = sum(bool(file.looks_like) for file in self.files)
-        return (
-            f"{len(self.files)} of {self.total} files ({drawn}): {counted}; {marks} recognised by their first bytes"
-        )
+        told = f"{marks} recognised by their first bytes"
+        return f"{len(self.files)} of {self.total} files ({drawn}): {counted}; {told}"
 
     @property
     def wrong(self) -> tuple[str, ...]:
@@ -121,7 +122,7 @@ class Sample(Fact):
             raise UnavailableError(
                 f"the storage refuses to tell about {len(refused)} of {len(self.files)} files "
                 f"(HTTP 403), among them {refused[0]}",
-                "use keys that may read objects and list the bucket; without listing, a missing object is 403 too",
+                "use keys that may list the bucket too; without that, a missing object is HTTP 403",
             )
         return True
 
@@ -131,11 +132,13 @@ class Storage(Fact):
 
     Attributes:
         setting, table: the setting's name and where it stands.
-        values: its values, one for each port that has its own.
+        backends: its values that mean the declared storage.
+        values: those it has, one for each port that has its own.
     """
 
     setting: str
     table: str
+    backends: tuple[str, ...]
     values: Attempt[tuple[str, ...]]
     sample: Attempt[Sample]
 
@@ -221,7 +224,8 @@ async def _bucket(access: Access, settings: Settings) -> bool:
     """Return whether the bucket exists.
 
     Raises:
-        UnavailableError: the storage does not answer or refuses the keys, or the bucket's name is assumed and wrong.
+        UnavailableError: the storage does not answer or refuses the keys, or the bucket's name is assumed
+            and wrong.
     """
     answer = await access.storage.send(HEAD_BUCKET.name)
     if not answer.allowed:
@@ -270,9 +274,7 @@ async def _looked_up(access: Access, file: StoredFile) -> StoredFile:
     seen = {"object_size": size, "object_type": str(head.fields.get("ContentType", ""))}
     if not size:
         return file.model_copy(update=seen)
-    first = await access.storage.send(
-        GET_FIRST_BYTES.name, Key=file.key, Range=f"bytes=0-{FIRST_BYTES - 1}"
-    )
+    first = await access.storage.send(GET_FIRST_BYTES.name, Key=file.key, Range=f"bytes=0-{FIRST_BYTES - 1}")
     if not first.found or not first.allowed:
         return file.model_copy(update={"refused": not first.allowed})
     return file.model_copy(update={**seen, "looks_like": recognised(first.body)})
@@ -299,7 +301,13 @@ async def collect(access: Access) -> Storage:
     values, sample = await asyncio.gather(
         _attempt(_settings(access, settings)), _attempt(_sample(access, settings))
     )
-    return Storage(setting=settings.setting.key, table=settings.setting.table, values=values, sample=sample)
+    return Storage(
+        setting=settings.setting.key,
+        table=settings.setting.table,
+        backends=settings.backends,
+        values=values,
+        sample=sample,
+    )
 
 
 NOUN = Noun("storage", Storage, collect, needs=("containers",))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from acceptance.guard.parameters import Parameter, fixed, free, many
+
 
 @dataclass(frozen=True)
 class Command:
@@ -18,6 +20,7 @@ class Command:
         action: name of the approval it needs; empty for a read.
         max_bytes: a longer output is cut off, and what depends on it is UNKNOWN.
         sample: a declared sample of a watch, read anew each time; never shared between callers.
+        parameters: what it may be called with; anything else is refused.
     """
 
     name: str
@@ -29,6 +32,7 @@ class Command:
     timeout_s: float = 20
     max_bytes: int = 8 * 1024 * 1024
     sample: bool = False
+    parameters: tuple[Parameter, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,8 @@ def call(command: Command, *arguments: object) -> Call:
     return Call(command, tuple(str(argument) for argument in arguments))
 
 
+_PATH = r"[^\n]+"
+
 # nginx and certificates
 
 NGINX_TREE = Command(
@@ -58,11 +64,13 @@ exec tar -cPf - --format=pax --exclude='*.key' --exclude='*.pem' --exclude='*.p1
   --exclude='*htpasswd*' --exclude='.git' -- "$@"
 """,
     purpose="read nginx's configuration files, without keys and password files",
+    parameters=(fixed("nginx.root"), fixed("tls.letsencrypt")),
 )
 NGINX_BUILD = Command(
     name="nginx-build",
     script='exec "$1" -V 2>&1',
     purpose="learn nginx's version and the paths it was built with",
+    parameters=(fixed("server.tools.nginx"),),
 )
 NGINX_INCLUDES = Command(
     name="nginx-includes",
@@ -86,6 +94,7 @@ if [ $# -eq 0 ]; then exit 0; fi
 exec tar -chPf - --format=pax -- "$@"
 """,
     purpose="read the files that nginx's configuration includes from elsewhere",
+    parameters=(many("path that nginx's configuration includes", _PATH),),
 )
 NGINX_PROCESSES = Command(
     name="nginx-processes",
@@ -117,6 +126,7 @@ for process in /proc/[0-9]*; do
 done
 """,
     purpose="see since when nginx's workers run",
+    parameters=(free("pid file of nginx's configuration", _PATH),),
 )
 NGINX_NAMED_FILES = Command(
     name="nginx-named-files",
@@ -127,6 +137,7 @@ done
 """,
     purpose="see that the certificates, keys and other files named in nginx's configuration exist",
     privileged=True,
+    parameters=(many("path that nginx's configuration names", _PATH),),
 )
 NGINX_TEST = Command(
     name="nginx-test",
@@ -135,6 +146,7 @@ NGINX_TEST = Command(
     privileged=True,
     footprint="may create missing log, pid and temp directories; with nginx running none",
     action="nginx-test",
+    parameters=(fixed("server.tools.nginx"), fixed("nginx.config")),
 )
 CERTIFICATES_TREE = Command(
     name="certificates-tree",
@@ -150,6 +162,7 @@ exec tar -cPf - --format=pax --exclude='privkey*' --exclude='*.key' --exclude="$
 """,
     purpose="read certbot's certificates and renewal settings, without any private key",
     privileged=True,
+    parameters=(fixed("tls.letsencrypt"),),
 )
 
 
@@ -161,11 +174,13 @@ ids=$("$1" ps -aq --no-trunc --filter "label=com.docker.compose.project=$2") || 
 if [ -z "$ids" ]; then echo '[]'; exit 0; fi
 exec "$1" inspect $ids
 """
+_PROJECT = (fixed("server.tools.docker"), fixed("compose.project"))
 CONTAINERS_INSPECT = Command(
     name="containers-inspect",
     script=_INSPECT_PROJECT,
     purpose="read the state, image, ports, mounts and variables of the project's containers",
     privileged=True,
+    parameters=_PROJECT,
 )
 CONTAINERS_SAMPLE = Command(
     name="containers-sample",
@@ -173,6 +188,7 @@ CONTAINERS_SAMPLE = Command(
     purpose="see a second later whether a container was restarted meanwhile",
     privileged=True,
     sample=True,
+    parameters=_PROJECT,
 )
 IMAGES_INSPECT = Command(
     name="images-inspect",
@@ -183,6 +199,7 @@ exec "$docker" image inspect "$@"
 """,
     purpose="read digests and labels of the images in use",
     privileged=True,
+    parameters=(fixed("server.tools.docker"), many("image's id", r"sha256:[0-9a-f]{64}")),
 )
 CONTAINER_LOG = Command(
     name="container-log",
@@ -196,6 +213,12 @@ CONTAINER_LOG = Command(
     privileged=True,
     timeout_s=60,
     max_bytes=64 * 1024 * 1024,
+    parameters=(
+        fixed("server.tools.docker"),
+        free("container's id", r"[0-9a-f]{64}"),
+        free("time", r"[0-9TZ:.+-]+"),
+        free("number of bytes", r"[0-9]+"),
+    ),
 )
 DEPLOY_ENV_FILE = Command(
     name="deploy-env-file",
@@ -206,4 +229,5 @@ if [ -f "$1" ]; then exec cat -- "$1"; fi
     purpose="compare the .env file with what the containers hold; the values stay in memory",
     privileged=True,
     max_bytes=1024 * 1024,
+    parameters=(fixed("compose.env_path"),),
 )

@@ -11,10 +11,14 @@ class Request:
     """A declared HTTP request.
 
     Attributes:
-        path: regular expression that the whole path with its query must match.
+        path: regular expression that the path with its query must match, behind the `base`.
         purpose: why the suite sends it, for the server's owner.
         footprint: what it leaves behind.
         action: name of the approval it needs; empty for a read.
+        base: dotted key of the target whose value the path begins with; empty for none.
+        content: regular expression that the body must match; empty for no body.
+        credential: what it is sent with, by the target's key; empty for nothing secret.
+        scheme: `http` for port 80.
     """
 
     name: str
@@ -23,49 +27,60 @@ class Request:
     purpose: str
     footprint: str = "a line in nginx's access log"
     action: str = ""
+    base: str = ""
+    content: str = ""
+    credential: str = ""
+    scheme: str = "https"
 
-    def allows(self, path: str) -> bool:
-        """Tell whether this path, query included, is declared."""
-        return re.fullmatch(self.path, path) is not None
+    def allows(self, path: str, base: str = "") -> bool:
+        """Tell whether this path, query included, is declared, given the base's value."""
+        return re.fullmatch(re.escape(base) + self.path, path) is not None
+
+    def allows_content(self, content: bytes) -> bool:
+        """Tell whether this body is declared."""
+        return re.fullmatch(self.content.encode(), content, re.DOTALL) is not None
 
 
-HTTP_REDIRECT = Request("http-redirect", "GET", r"/[^\s]*", "see where plain HTTP is sent")
+HTTP_REDIRECT = Request("http-redirect", "GET", r"/[^\s]*", "see where plain HTTP is sent", scheme="http")
 HTTPS_ROOT = Request("https-root", "GET", r"/", "read the response headers of the first page")
-HEALTH_PUBLIC = Request("health-public", "GET", r"/[^\s?]*", "read the health endpoint")
+HEALTH_PUBLIC = Request("health-public", "GET", "", "read the health endpoint", base="health.path")
 HEALTH_AUTHENTICATED = Request(
-    "health-authenticated", "GET", r"/[^\s?]*", "read the health endpoint with its secret"
+    "health-authenticated",
+    "GET",
+    "",
+    "read the health endpoint with its secret",
+    base="health.path",
+    credential="health.secret",
 )
 HEALTH_WRONG_SECRET = Request(
-    "health-wrong-secret", "GET", r"/[^\s?]*", "see that a wrong secret reveals nothing"
+    "health-wrong-secret", "GET", "", "see that a wrong secret reveals nothing", base="health.path"
 )
-BERTHS = Request("berths", "GET", r"/[^\s?]*", "read the public list of berths")
+BERTHS = Request("berths", "GET", "", "read the public list of berths", base="api.berths")
 INTAKE_WRONG_SECRET = Request(
     "intake-wrong-secret",
     "POST",
-    r"/[^\s?]*",
-    "see that intake refuses a wrong secret; the body is empty, so nothing could be stored",
+    "",
+    "see that intake refuses a wrong secret; the inquiry is empty, so nothing could be stored",
     footprint="a line in nginx's access log; counts towards a rate limit of the route",
+    base="api.intake",
+    content=r"\{\}",
 )
 REALTIME_POLLING = Request(
     "realtime-polling",
     "GET",
-    r"/[^\s?]*/\?EIO=4&transport=polling(&sid=[\w-]+)?",
+    r"\?EIO=4&transport=polling",
     "open a polling session",
     footprint="a line in nginx's access log; a Socket.IO session that ends by itself",
-)
-REALTIME_POLLING_SEND = Request(
-    "realtime-polling-send",
-    "POST",
-    r"/[^\s?]*/\?EIO=4&transport=polling&sid=[\w-]+",
-    "ask to join the namespace in the polling session",
-    footprint="a line in nginx's access log",
+    base="realtime.path",
 )
 SIGN_IN_WRONG_PASSWORD = Request(
     "sign-in-wrong-password",
     "POST",
-    r"/[^\s?]*",
+    "",
     "see whether the sign-in accepts the public name's origin; the address is one that cannot exist",
     footprint="a line in nginx's access log; counts towards the sign-in rate limit; no row is written",
+    base="sign_in.path",
+    content=r'\{"email": "[^"@]+@[^"@]+\.invalid", "password": "[\w-]+"\}',
 )
 PAGE_GET = Request(
     "page-get",
@@ -87,8 +102,11 @@ PAGE_ELSEWHERE = Request(
 SIGN_IN = Request(
     "sign-in",
     "POST",
-    r"/[^\s?]*",
+    "",
     "sign in once, for what only a signed-in user can see",
     footprint="a session row that expires by itself; counts towards the sign-in rate limit",
     action="sign-in",
+    base="sign_in.path",
+    content=r'\{"email": ".+", "password": ".*"\}',
+    credential="sign_in",
 )

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from acceptance.guard.commands import Command
+from acceptance.guard.parameters import fixed, many
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,9 @@ class Shape:
 
 
 def _plain(name: str, script: str, purpose: str, *codes: int, tool: str = "", program: str = "") -> Shape:
-    command = Command(name=f"testinfra-{name}", script=script, purpose=purpose)
+    asked = many("what the module asks about", r"[^\0]*")
+    parameters = (fixed(f"server.tools.{tool}"), asked) if tool else (asked,)
+    command = Command(name=f"testinfra-{name}", script=script, purpose=purpose, parameters=parameters)
     return Shape(command, codes or (0,), tool=tool, program=program)
 
 

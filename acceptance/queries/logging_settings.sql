@@ -1,4 +1,5 @@
 -- Whether errors of any session reach the server's standard error, and in which words.
+-- Footprint: counters in the server's statistics; a log line only if it logs every statement
 select
     current_setting('server_version') as server_version,
     current_setting('log_destination') as log_destination,

@@ -14,6 +14,7 @@ from typing import Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
+from acceptance.evidence.decision import Decision
 from acceptance.evidence.record import LookRecord, RunRecord
 from acceptance.outcome import Outcome
 from acceptance.report import view
@@ -33,19 +34,25 @@ class Bar:
     width: str
 
 
-def render(record: RunRecord, pictures: Mapping[str, bytes] = MappingProxyType({})) -> str:
+def render(
+    record: RunRecord,
+    pictures: Mapping[str, bytes] = MappingProxyType({}),
+    decision: Decision | None = None,
+) -> str:
     """Return the page as HTML: no script, nothing loaded, the same bytes for the same record.
 
     Args:
         record: what is shown.
         pictures: the record's screenshots as PNG; one that is missing or not the record's is left out.
+        decision: what was decided on the record; without it the page has room for a signature.
 
     Every text of the record is escaped by the template engine, after characters that act or hide have
     been replaced by visible escapes.
     """
     css = style()
-    return _template().render(
+    return template("signoff.html.j2").render(
         record=record,
+        decision=decision,
         view=view,
         images=images(record, pictures),
         css=css,
@@ -106,7 +113,8 @@ def shortened(value: str) -> str:
 
 
 @cache
-def _template() -> Template:
+def template(name: str) -> Template:
+    """Return a page's template; every text that is put into it is escaped and made visible."""
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),
         autoescape=True,
@@ -116,7 +124,7 @@ def _template() -> Template:
         lstrip_blocks=True,
     )
     environment.filters["shortened"] = shortened
-    return environment.get_template("signoff.html.j2")
+    return environment.get_template(name)
 
 
 def _finalize(value: object) -> object:

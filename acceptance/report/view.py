@@ -136,6 +136,15 @@ def request(record: RunRecord) -> str:
     return " ".join(sentences)
 
 
+def approved(record: RunRecord) -> str:
+    """Return which actions were approved, by whom and for what, in one line."""
+    if not record.approved:
+        return "none"
+    by = f" ({record.approved_by})" if record.approved_by else ""
+    ticket = f", ticket {record.ticket}" if record.ticket else ""
+    return ", ".join(record.approved) + by + ticket
+
+
 def count(number: int, noun: str) -> str:
     """Return a number with its noun, regular plural where it needs one."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

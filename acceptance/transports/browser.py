@@ -252,9 +252,10 @@ class Browser:
         self._certificate = certificate
         self._resources = AsyncExitStack()
         self._starting: asyncio.Task[Chromium] | None = None
+        self._visitors: dict[str, asyncio.Task[BrowserContext]] = {}
 
     async def view(self, path: str, selectors: Mapping[str, str], *, cookie: str = "") -> View:
-        """Show a page in a window of its own and describe it once it has settled.
+        """Show a page in a tab of its own and describe it once it has settled.
 
         Args:
             path: path and query.
@@ -267,12 +268,12 @@ class Browser:
         url = f"https://{self._public.name}{path}"
         chromium = await self._started()
         try:
-            async with contextlib.AsyncExitStack() as stack:
-                context = await self._window(chromium, cookie)
-                stack.push_async_callback(context.close)
-                visit = _Visit(await context.new_page(), self._objection, self._ledger)
-                await context.route("**/*", visit.on_route)
-                await context.route_web_socket("**/*", visit.on_web_socket)
+            async with AsyncExitStack() as stack:
+                page = await (await self._visitor(chromium, cookie)).new_page()
+                stack.push_async_callback(page.close)
+                visit = _Visit(page, self._objection, self._ledger)
+                await page.route("**/*", visit.on_route)
+                await page.route_web_socket("**/*", visit.on_web_socket)
                 await visit.go(url, self._public.timeout_s)
                 return await visit.describe(selectors)
         except TookTooLong as error:
@@ -318,6 +319,12 @@ class Browser:
         self._resources.push_async_callback(chromium.close)
         return chromium
 
+    async def _visitor(self, chromium: Chromium, cookie: str) -> BrowserContext:
+        """Return the window of a stranger or of a session's owner; they share nothing."""
+        if cookie not in self._visitors:
+            self._visitors[cookie] = asyncio.create_task(self._window(chromium, cookie), name="window")
+        return await asyncio.shield(self._visitors[cookie])
+
     async def _window(self, chromium: Chromium, cookie: str) -> BrowserContext:
         context = await chromium.new_context(
             viewport={"width": WIDTH, "height": HEIGHT},
@@ -325,6 +332,7 @@ class Browser:
             accept_downloads=False,
             reduced_motion="reduce",
         )
+        await context.route("**/*", _refuse)  # whatever opens itself, beside the tabs that are watched
         name, _, value = cookie.partition("=")
         if name:
             origin = f"https://{self._public.name}"
@@ -339,13 +347,11 @@ class Browser:
         if parts.scheme not in ("http", "https"):
             return ""
         if parts.hostname != self._public.name and parts.hostname not in self._elsewhere:
-            self._ledger.record(
-                "browser", f"{method} {parts.hostname}", kind="refused", result="the host is not declared"
-            )
+            self._guard.refuse("browser", method, f"{parts.hostname}{path}", "not for a host of the target")
             return "elsewhere"
         name = f"page-{method.lower()}" if parts.hostname == self._public.name else "page-elsewhere"
         try:
-            self._guard.request(name, method, path)
+            self._guard.request(name, method, path, scheme=parts.scheme)
         except RefusedError:
             return "no read"
         return ""
@@ -481,6 +487,11 @@ class _Visit:
             return (await self._documents[-1].text())[:CONTENT_LIMIT]
         except (Error, UnicodeDecodeError):
             return ""
+
+
+async def _refuse(route: Route) -> None:
+    with contextlib.suppress(Error):  # the window was closed meanwhile
+        await route.abort("blockedbyclient")
 
 
 async def _launched(kind: BrowserType, program: str, flags: list[str], home: str) -> Chromium:

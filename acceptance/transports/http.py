@@ -6,6 +6,7 @@ import json
 import ssl
 import time
 from collections.abc import Mapping
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 
 import httpx
@@ -53,7 +54,10 @@ class HttpAnswer(BaseModel):
 
 
 class Http:
-    """Sends declared requests to the public name."""
+    """Sends declared requests to the public name.
+
+    It keeps no cookie: after the approved sign-in a stranger's request is still a stranger's.
+    """
 
     def __init__(self, public: Public, guard: Guard, ledger: Ledger) -> None:
         self._public = public
@@ -75,6 +79,7 @@ class Http:
                 follow_redirects=False,
                 trust_env=False,
                 headers={"user-agent": "port-nimara-acceptance"},
+                cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
                 limits=httpx.Limits(max_connections=20),
             )
         return self._client
@@ -107,14 +112,15 @@ class Http:
             RefusedError: the request is not declared.
             UnavailableError: no answer (refused, timeout, TLS), or the request needs an approval.
         """
-        request = self._guard.request(name, method, path)
+        scheme = "https" if secure else "http"
+        request = self._guard.request(name, method, path, content=content, scheme=scheme)
         started = time.perf_counter()
         endpoint = self._public.https if secure else self._public.http
         outcome = "no answer"
         try:
             async with self.client.stream(
                 method,
-                f"{'https' if secure else 'http'}://{endpoint.address}:{endpoint.port}{path}",
+                f"{scheme}://{endpoint.address}:{endpoint.port}{path}",
                 headers={"host": self._public.name, **(headers or {})},
                 content=content,
                 extensions={"sni_hostname": self._public.name},

@@ -12,11 +12,9 @@ from psycopg import sql
 from psycopg.rows import dict_row
 
 from acceptance.errors import RefusedError, UnavailableError
+from acceptance.guard import queries
 from acceptance.ledger import Ledger
 from acceptance.target import Postgres
-
-QUERIES = Path(__file__).resolve().parent.parent / "queries"
-"""One query per file, named after it; what is not there cannot be sent."""
 
 Identifiers = Mapping[str, Sequence[str]]
 """What a query's `{name}` stands for: the parts of a possibly qualified SQL identifier."""
@@ -26,9 +24,9 @@ def statement(name: str, identifiers: Identifiers | None = None) -> sql.Composed
     """Return the query `acceptance/queries/<name>.sql`, with its identifiers quoted by psycopg.
 
     Raises:
-        OSError: there is no such query.
+        KeyError: there is no such query.
     """
-    text = sql.SQL((QUERIES / f"{name}.sql").read_text(encoding="utf-8"))
+    text = sql.SQL(queries.declared()[name].text)
     if not identifiers:
         return sql.Composed([text])
     return text.format(**{name: sql.Identifier(*parts) for name, parts in identifiers.items()})
@@ -72,7 +70,7 @@ class Database:
             RefusedError: there is no such query.
             UnavailableError: the database cannot be reached, or refuses the login or the query.
         """
-        if not (QUERIES / f"{name}.sql").is_file():
+        if name not in queries.declared():
             self._ledger.record("postgres", name, kind="refused", result="not declared")
             raise RefusedError(f"postgres: there is no query {name} in acceptance/queries; nothing was sent")
         started = time.perf_counter()

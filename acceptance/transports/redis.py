@@ -13,14 +13,11 @@ import redis.asyncio
 import redis.exceptions
 
 from acceptance.errors import RefusedError, UnavailableError
+from acceptance.guard.redis import AUTH, COMMANDS
 from acceptance.ledger import Ledger
 
-READS = frozenset(
-    {
-        "CLIENT LIST", "EXISTS", "HMGET", "LLEN", "LRANGE", "PTTL", "SCAN", "TIME", "ZCARD", "ZRANGE",
-    }
-)  # fmt: skip
-"""The commands the suite may send, besides AUTH; an ACL user needs +@read, +client|list and +time."""
+READS = frozenset(COMMANDS) - {AUTH.name}
+"""The commands that collectors may send; the client itself sends AUTH."""
 
 Request = tuple[str | int, ...]
 """A command and its arguments."""
@@ -31,13 +28,19 @@ class Queue:
 
     Args:
         tunnel: opens the tunnel and returns the local Unix socket's path.
+        user: None for Redis' default account.
         password: resolves the password when it is needed; None if there is none.
     """
 
     def __init__(
-        self, tunnel: Callable[[], Awaitable[Path]], password: Callable[[], str | None], ledger: Ledger
+        self,
+        tunnel: Callable[[], Awaitable[Path]],
+        user: str | None,
+        password: Callable[[], str | None],
+        ledger: Ledger,
     ) -> None:
         self._tunnel = tunnel
+        self._user = user
         self._password = password
         self._ledger = ledger
         self._client: redis.asyncio.Redis | None = None
@@ -55,7 +58,7 @@ class Queue:
         if undeclared:
             self._ledger.record("redis", undeclared[0], kind="refused", result="not declared")
             raise RefusedError(
-                f"redis: {undeclared[0]} is not declared in acceptance/transports/redis.py; nothing was sent"
+                f"redis: {undeclared[0]} is not declared in acceptance/guard; nothing was sent"
             )
         started = time.perf_counter()
         result = "no answer"
@@ -63,7 +66,7 @@ class Queue:
             client = await self._connect()
             pipeline = client.pipeline(transaction=False)
             for command, *arguments in requests:
-                pipeline.execute_command(command, *arguments)  # type: ignore[no-untyped-call]
+                pipeline.execute_command(command, *arguments)
             replies = await pipeline.execute()
             result = "answered"
         except (redis.exceptions.RedisError, OSError) as error:
@@ -72,9 +75,7 @@ class Queue:
         finally:
             seconds = time.perf_counter() - started
             for command, count in counts.items():
-                self._ledger.record(
-                    "redis", command, detail=f"{count} times", seconds=seconds, result=result
-                )
+                self._ledger.record("redis", command, detail=f"{count} times", seconds=seconds, result=result)
         return list(replies)
 
     async def _connect(self) -> redis.asyncio.Redis:
@@ -83,6 +84,7 @@ class Queue:
                 socket = await self._tunnel()
                 self._client = redis.asyncio.Redis(
                     unix_socket_path=str(socket),
+                    username=self._user,
                     password=self._password(),
                     decode_responses=True,
                     encoding_errors="backslashreplace",

@@ -10,27 +10,11 @@ from dataclasses import dataclass
 import httpx
 
 from acceptance.errors import RefusedError, UnavailableError
+from acceptance.guard.registry import MANIFEST, REQUESTS, TOKEN
 from acceptance.guard.requests import Request
 from acceptance.ledger import Ledger
 from acceptance.target import Registry as Settings
 from acceptance.transports.http import explain, trust
-
-MANIFEST = Request(
-    "registry-manifest",
-    "HEAD",
-    r"/v2/[a-z0-9][a-z0-9._/-]*/manifests/[\w.:-]+",
-    "learn the digest a tag points to",
-    footprint="a line in the registry's access log; the login's time of last use",
-)
-TOKEN = Request(
-    "registry-token",
-    "GET",
-    r"/[^\s]*",
-    "exchange the login for a token of a few minutes, where the registry asks for it",
-    footprint="a line in the registry's access log; the login's time of last use",
-)
-REQUESTS = (MANIFEST, TOKEN)
-"""Every request that is ever sent to a registry."""
 
 MANIFEST_TYPES = ", ".join(
     (
@@ -131,7 +115,7 @@ class Registry:
         """Send a declared request; where the target says so, to another address than the logical one."""
         url = httpx.URL(address)
         path = url.raw_path.decode()
-        if not request.allows(path):
+        if request not in REQUESTS or not request.allows(path):
             self._ledger.record("registry", request.name, kind="refused", detail=path, result="not declared")
             raise RefusedError(f"registry: {path} is not declared for {request.name}; nothing was sent")
         started = time.perf_counter()

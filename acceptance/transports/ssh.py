@@ -17,7 +17,8 @@ from types import TracebackType
 from typing import Generic, Self, TypeVar
 
 from acceptance.errors import RefusedError, UnavailableError
-from acceptance.guard.commands import Call, Command
+from acceptance.guard.commands import Call
+from acceptance.guard.deeds import LOGIN, ROOT, TUNNEL
 from acceptance.ledger import Ledger
 from acceptance.target import Server
 from acceptance.transports.batch import Deliver, RemoteShell, check, preamble
@@ -32,26 +33,6 @@ from acceptance.transports.ssh_client import (
 )
 
 T = TypeVar("T")
-
-LOGIN = Command(
-    name="ssh-login",
-    script="",
-    purpose="log in once; every command and tunnel of the run uses this connection",
-    footprint="a login in the authentication log, wtmp and lastlog",
-)
-ROOT = Command(
-    name="ssh-root",
-    script="",
-    purpose="become root once, by su or sudo, for the commands that need it",
-    footprint="a line in the authentication log",
-)
-TUNNEL = Command(
-    name="ssh-tunnel",
-    script="",
-    purpose="reach a container's port from the operator's machine",
-)
-DEEDS = (LOGIN, ROOT, TUNNEL)
-"""What is done to the server besides the declared commands; they are in the ledger under these names."""
 
 _PLAIN_LAUNCHER = "exec env LC_ALL=C /bin/sh"
 
@@ -172,12 +153,19 @@ class SshHost:
             UnavailableError: no login, or the tunnel was refused.
         """
         if not re.fullmatch(r"[0-9A-Za-z.:-]+", address):
-            raise RefusedError(f"{TUNNEL.name}: {address!r} is no address")
+            raise self.refuse(TUNNEL.name, repr(address))
         if (address, port) not in self._tunnels:
             self._tunnels[address, port] = _Once(
                 lambda: self._open_tunnel(address, port, name or f".s.PGSQL.{port}")
             )
         return await self._tunnels[address, port].get()
+
+    def refuse(self, name: str, what: str) -> RefusedError:
+        """Write down that something was refused and return the error to raise."""
+        why = "not declared in acceptance/guard"
+        if self._ledger is not None:
+            self._ledger.record("ssh", name, kind="refused", detail=what, result=why)
+        return RefusedError(f"{name}: {what} is {why}; nothing was sent")
 
     def tunnel_trouble(self) -> str:
         """Return why the server could not connect a tunnel last time; empty if it always could."""

@@ -15,7 +15,7 @@ import testinfra.host
 from testinfra.backend.base import BaseBackend, CommandResult
 from testinfra.modules.service import SystemdService
 
-from acceptance.errors import RefusedError, UnavailableError
+from acceptance.errors import UnavailableError
 from acceptance.guard.commands import Call, Command
 from acceptance.guard.testinfra import SHAPES, Shape
 from acceptance.loop import Loop
@@ -64,9 +64,7 @@ class AcceptanceBackend(BaseBackend):  # type: ignore[misc]
         """
         shape = SHAPES.get(command)
         if shape is None or (shape.program and PurePosixPath(args[0]).name != shape.program):
-            raise RefusedError(
-                f"testinfra: {command!r} is not declared in acceptance/guard/testinfra.py; nothing was sent"
-            )
+            raise self._connection.refuse("testinfra", repr(command))
         result = self._loop.run(self._ask(shape, args))
         return self.result(result.rc, self.encode(self.quote(command, *args)), result.stdout, result.stderr)
 

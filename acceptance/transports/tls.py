@@ -20,7 +20,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from pydantic import BaseModel, ConfigDict
 
-from acceptance.errors import UnavailableError
+from acceptance.errors import RefusedError, UnavailableError
+from acceptance.guard.handshakes import HANDSHAKES
 from acceptance.ledger import Ledger
 from acceptance.target import Public
 
@@ -111,6 +112,9 @@ class Tls:
         return await self._recorded(f"tls-offer {protocol}", lambda: self._offer(context, protocol))
 
     async def _recorded(self, name: str, work: Callable[[], T]) -> T:
+        if name not in HANDSHAKES:
+            self._ledger.record("tls", name, kind="refused", result="not declared in acceptance/guard")
+            raise RefusedError(f"tls: {name} is not declared in acceptance/guard; nothing was sent")
         started = time.perf_counter()
         outcome = "no answer"
         try:

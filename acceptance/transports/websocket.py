@@ -13,7 +13,7 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from acceptance.errors import UnavailableError
 from acceptance.guard import Guard
-from acceptance.guard.messages import Message
+from acceptance.guard.messages import UPGRADE_REQUEST, Message
 from acceptance.ledger import Ledger
 from acceptance.target import Public
 from acceptance.transports.http import trust
@@ -91,8 +91,10 @@ class WebSocket:
             headers: may hold a session cookie; they are neither logged nor returned.
 
         Raises:
+            RefusedError: the path is not declared.
             UnavailableError: no connection, no trusted TLS, or no HTTP answer in time.
         """
+        self._guard.upgrade(path)
         started = time.perf_counter()
         connection: ClientConnection | None = None
         try:
@@ -122,7 +124,7 @@ class WebSocket:
         finally:
             self._ledger.record(
                 "websocket",
-                "upgrade-request",
+                UPGRADE_REQUEST.name,
                 detail=f"GET wss://{self._public.name}{path}",
                 seconds=time.perf_counter() - started,
                 result=str(handshake.status) if "handshake" in locals() else "no answer",

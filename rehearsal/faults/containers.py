@@ -21,24 +21,31 @@ _APP_DOWN = (
     "api.berths",
     "realtime.upgrade",
     "realtime.probe",
+    "pages.login",
+    "pages.branding",
+    "pages.berths",
+    "pages.deal",
 )
 _OF_CONTAINERS = ("containers", "logs")
-_OF_APP = (*_OF_CONTAINERS, "env_file", "health", "api", "realtime")
+_OF_WORKER = (*_OF_CONTAINERS, "queues")
+_OF_APP = (*_OF_CONTAINERS, "env_file", "health", "api", "realtime", "pages")
 
 
 def _recreated(stack: Stack, service: str, spec: Container) -> Course:
     container = stack.container(service)
     before = container.spec
     container.recreate(spec)
+    stack.container(WORKER).wait_ready()
     yield
     container.recreate(before)
+    stack.container(WORKER).wait_ready()
 
 
 @fault(
     "container-worker-stopped",
     notice="no e-mail is sent and no document is made",
-    reddens=("containers.running",),
-    touches=_OF_CONTAINERS,
+    reddens=("containers.running", "worker.consuming"),
+    touches=_OF_WORKER,
 )
 def worker_stopped(stack: Stack) -> Course:
     """Stop the worker as an operator would."""
@@ -50,8 +57,8 @@ def worker_stopped(stack: Stack) -> Course:
 @fault(
     "container-crash-loop",
     notice="the worker seems to run whenever somebody looks, and never works",
-    reddens=("containers.running", "containers.stable"),
-    touches=_OF_CONTAINERS,
+    reddens=("containers.running", "containers.stable", "worker.consuming"),
+    touches=_OF_WORKER,
 )
 def crash_loop(stack: Stack) -> Course:
     """Give the worker a command that ends at once, so that the engine restarts it again and again."""
@@ -80,8 +87,10 @@ def unhealthy(stack: Stack) -> Course:
         lambda: container.health is not None and container.health.status == "unhealthy",
         "the health check's failure",
     )
+    stack.container(WORKER).wait_ready()
     yield
     container.recreate(before)
+    stack.container(WORKER).wait_ready()
 
 
 @fault(

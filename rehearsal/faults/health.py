@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from rehearsal.faults import tools
 from rehearsal.faults.base import Course, fault
-from rehearsal.site import APP
+from rehearsal.site import APP, WORKER
 
 if TYPE_CHECKING:
     from rehearsal.stack import Stack
@@ -76,20 +76,21 @@ def slow(stack: Stack) -> Course:
     "redis-stopped",
     notice="sign-in works, realtime and jobs do not",
     reddens=("containers.running", "health.authenticated"),
-    touches=("containers", "logs", "health"),
+    touches=("containers", "logs", "health", "queues"),
 )
 def redis_stopped(stack: Stack) -> Course:
     """Stop Redis."""
     stack.container("redis").stop()
     yield
     stack.container("redis").start()
+    stack.container(WORKER).wait_ready()
 
 
 @fault(
     "postgres-stopped",
     notice="error pages wherever data should be",
-    reddens=("containers.running", "health.authenticated", "api.berths"),
-    touches=("containers", "logs", "health", "api", "database_settings"),
+    reddens=("containers.running", "health.authenticated", "api.berths", "pages.berths", "pages.deal"),
+    touches=("containers", "logs", "health", "api", "pages", "database_settings", "storage"),
 )
 def postgres_stopped(stack: Stack) -> Course:
     """Stop PostgreSQL."""

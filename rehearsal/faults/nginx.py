@@ -11,7 +11,7 @@ from rehearsal.services import nginx, pki
 if TYPE_CHECKING:
     from rehearsal.stack import Stack
 
-_PUBLIC = ("health", "api", "realtime", "redirect", "tls")
+_PUBLIC = ("health", "api", "realtime", "redirect", "tls", "pages")
 
 
 @fault(
@@ -125,6 +125,10 @@ def acme_not_served(stack: Stack) -> Course:
         "api.berths",
         "realtime.upgrade",
         "realtime.probe",
+        "pages.login",
+        "pages.branding",
+        "pages.berths",
+        "pages.deal",
     ),
     touches=("nginx", *_PUBLIC),
 )

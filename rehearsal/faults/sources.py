@@ -10,7 +10,17 @@ from rehearsal.faults.base import Course, fault
 if TYPE_CHECKING:
     from rehearsal.stack import Stack
 
-_HOST = ("nginx", "certificates", "containers", "env_file", "logs", "database_settings")
+_HOST = (
+    "nginx",
+    "certificates",
+    "containers",
+    "env_file",
+    "logs",
+    "database_settings",
+    "schema",
+    "queues",
+    "storage",
+)
 
 
 @fault(
@@ -42,7 +52,7 @@ def root_password_wrong(stack: Stack) -> Course:
 @fault(
     "source-postgres-unreachable",
     notice="the operator's role cannot log in to the database",
-    touches=("database_settings", "logs", "containers"),
+    touches=("database_settings", "schema", "storage", "logs", "containers"),
     blinds=True,
 )
 def postgres_unreachable(stack: Stack) -> Course:
@@ -66,7 +76,7 @@ def intake_secret_unset(stack: Stack) -> Course:
 @fault(
     "source-engine-unreachable",
     notice="docker says: Cannot connect to the Docker daemon",
-    touches=("containers", "logs", "database_settings"),
+    touches=("containers", "logs", "database_settings", "schema", "queues", "storage"),
     blinds=True,
 )
 def engine_unreachable(stack: Stack) -> Course:

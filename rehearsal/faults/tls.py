@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rehearsal.services.pki import Issued
     from rehearsal.stack import Stack
 
-_OVER_TLS = ("certificates", "tls", "health", "api", "realtime", "redirect", "nginx")
+_OVER_TLS = ("certificates", "tls", "health", "api", "realtime", "redirect", "nginx", "pages")
 
 
 def _served(stack: Stack, issued: Issued) -> Course:

@@ -14,6 +14,7 @@ import psycopg
 from psycopg import pq, sql
 from psycopg.conninfo import make_conninfo
 
+from acceptance import schema_manifest
 from rehearsal.apps.crm import seed
 from rehearsal.runtime.spec import Container, Image, Mount
 from rehearsal.services.files import make_directory, run_as, write
@@ -26,10 +27,12 @@ READER = "acceptance_reader"
 SUPERUSER = "postgres"
 PORT = 5432
 DATA = "/var/lib/postgresql/data"
+_SCRATCH = "migrated"
 
 _INSTALLED = (Path("/usr/lib/postgresql"), Path("/opt/homebrew/opt"), Path("/usr/local/opt"))
 
-# Logging is the official image's default. Durability is given up: nothing of a rehearsal outlives it. Shared
+# Logging is the official image's default; keeping commit times is not, and `schema-change-untimed` takes it
+# away. Durability is given up: nothing of a rehearsal outlives it. Shared
 # memory lies in files, because they go with the directory.
 _SETTINGS = """
 listen_addresses = '{address}'
@@ -37,6 +40,7 @@ port = {port}
 unix_socket_directories = '{sockets}'
 max_connections = 100
 shared_buffers = 32MB
+track_commit_timestamp = on
 dynamic_shared_memory_type = mmap
 fsync = off
 synchronous_commit = off
@@ -165,6 +169,27 @@ def load(site: Site, files: Sequence[StoredFile] = ()) -> None:
         admin_password=site.credentials.admin_password,
         files=list(files),
     )
+
+
+def make_manifest(site: Site, commit: str) -> None:
+    """Write the manifest of what the CRM's migrations make, from a database that is dropped again.
+
+    Raises:
+        psycopg.Error: the server refuses a statement or a connection.
+        OSError: the cluster was not initialised, or the file cannot be written.
+    """
+    with psycopg.connect(superuser_dsn(site, "postgres"), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {_SCRATCH}")
+        try:
+            seed.migrate(superuser_dsn(site, _SCRATCH))
+            schema_manifest.write(schema_manifest.make(superuser_dsn(site, _SCRATCH), commit), manifest(site))
+        finally:
+            connection.execute(f"DROP DATABASE {_SCRATCH}")
+
+
+def manifest(site: Site) -> Path:
+    """Return the path of the schema's manifest."""
+    return site.root / "schema-manifest.json"
 
 
 def superuser_dsn(site: Site, database: str = DATABASE) -> str:

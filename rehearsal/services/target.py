@@ -6,9 +6,10 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from rehearsal.services import nginx, postgres, redis, registry, sshd
+from rehearsal.apps.crm import branding
+from rehearsal.services import nginx, postgres, redis, registry, s3, sshd
 from rehearsal.services.files import make_directory, write
-from rehearsal.site import HOSTNAME, PROJECT, Site
+from rehearsal.site import HOSTNAME, PROJECT, STORAGE_NAME, Site
 
 _Value = str | int | bool | Mapping[str, object] | list[Mapping[str, object]]
 
@@ -40,13 +41,22 @@ def document(site: Site) -> str:
         "health": {"secret": secrets["intake_secret"]},
         "realtime": {"auth": "session"},
         "sign_in": {"email": secrets["admin_email"], "password": secrets["admin_password"]},
+        "pages": {
+            "title": branding.TITLE,
+            "brand_colour": branding.COLOUR,
+            "berth_rows": "tr[data-berth]",
+            "deal": "/deals/1",
+            "deal_proof": "article[data-deal]",
+        },
         "postgres": {
             "major": postgres.major(),
             "database": postgres.DATABASE,
             "user": postgres.READER,
             "password": secrets["postgres_reader_password"],
         },
+        "database_schema": {"manifest": str(postgres.manifest(site))},
         "redis": {"password": secrets["redis_password"]},
+        "storage": _storage(site, secrets),
     }
     head = 'target_version = 1\nname = "rehearsal"\nrehearsal = true\n'
     return head + "".join(f"\n[{name}]\n{_lines(values)}" for name, values in sections.items())
@@ -79,6 +89,18 @@ def _public(site: Site) -> Mapping[str, _Value]:
         "connect_http": _endpoint(address, site.http_port),
         "connect_https": _endpoint(address, site.https_port),
         "ca_file": str(site.ca_file),
+    }
+
+
+def _storage(site: Site, secrets: Mapping[str, str]) -> Mapping[str, _Value]:
+    return {
+        "endpoint": f"https://{STORAGE_NAME}",
+        "connect": _endpoint(site.address("public"), site.https_port),
+        "ca_file": str(site.ca_file),
+        "region": s3.REGION,
+        "bucket": s3.BUCKET,
+        "access_key": secrets["s3_access_key"],
+        "secret_key": secrets["s3_secret_key"],
     }
 
 
@@ -127,6 +149,8 @@ def _write_secrets(site: Site) -> dict[str, str]:
         "admin_password",
         "postgres_reader_password",
         "redis_password",
+        "s3_access_key",
+        "s3_secret_key",
     )
     return {name: _write_secret(site.secrets / name, getattr(site.credentials, name)) for name in names}
 

@@ -44,7 +44,7 @@ class Public:
             settings.redis_url,
             socket_timeout=_CHECK_TIMEOUT_S,
             socket_connect_timeout=_CHECK_TIMEOUT_S,
-            retry=Retry(NoBackoff(), 0),
+            retry=Retry(NoBackoff(), 1),
         )
         self.routes = [
             Route("/api/public/health", self._health),

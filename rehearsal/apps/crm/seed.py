@@ -61,13 +61,7 @@ def load(dsn: str, *, admin_email: str, admin_password: str, files: Sequence[Sto
         psycopg.Error: the database cannot be reached or is not empty; nothing is left half done.
     """
     with psycopg.connect(dsn) as connection:
-        schema = _SCHEMA.read_bytes()
-        connection.execute(schema)
-        connection.execute(
-            "insert into drizzle.__drizzle_migrations (hash, created_at) "
-            "values (%s, extract(epoch from now()) * 1000)",
-            (hashlib.sha256(schema).hexdigest(),),
-        )
+        _migrate(connection)
         _add_port(connection)
         _add_admin(connection, admin_email, admin_password)
         _add_settings(connection)
@@ -75,6 +69,26 @@ def load(dsn: str, *, admin_email: str, admin_password: str, files: Sequence[Sto
             "insert into stored_files (key, size, content_type, sha256) values (%s, %s, %s, %s)",
             [(file.key, file.size, file.content_type, file.sha256) for file in files],
         )
+
+
+def migrate(dsn: str) -> None:
+    """Create the schema and nothing else.
+
+    Raises:
+        psycopg.Error: the database cannot be reached or is not empty; nothing is left half done.
+    """
+    with psycopg.connect(dsn) as connection:
+        _migrate(connection)
+
+
+def _migrate(connection: psycopg.Connection) -> None:
+    schema = _SCHEMA.read_bytes()
+    connection.execute(schema)
+    connection.execute(
+        "insert into drizzle.__drizzle_migrations (hash, created_at) "
+        "values (%s, extract(epoch from now()) * 1000)",
+        (hashlib.sha256(schema).hexdigest(),),
+    )
 
 
 def _add_port(connection: psycopg.Connection) -> None:

@@ -1,7 +1,8 @@
 """Runs the worker stand-in: `python -m rehearsal.apps.worker`, configured by environment variables.
 
 Two real BullMQ workers (queues `email` and `documents`, prefix `bull`). Jobs do nothing, but a job
-named `query` with `{"kind": …}` runs the failing query of that kind and logs its error.
+named `query` with `{"kind": …}` runs the failing query of that kind and logs its error. While the knob
+`hold` is set, no job ends.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import time
 from typing import Any
 
 from bullmq import Worker
+from redis.asyncio.retry import Retry
+from redis.backoff import ConstantBackoff
 
 from rehearsal.apps import console
 from rehearsal.apps.database import Database, QueryFailedError
@@ -23,6 +26,10 @@ QUEUES = ("email", "documents")
 _KNOB_EVERY_S = 0.2
 _REDIS_TIMEOUT_S = 60
 """Must exceed BullMQ's longest blocking read, 10 s; redis-py's own default of 5 s cuts an idle worker off."""
+
+_RECONNECT_EVERY_S = 1
+"""As the real one's first attempt; BullMQ's growing pauses would make everything wait that restarts Redis."""
+_RECONNECTS = 420
 
 _META = {"opts.maxLenEvents": "10000", "version": "bullmq:6.7.0"}
 
@@ -46,6 +53,8 @@ class _Jobs:
             except QueryFailedError as error:
                 console.error(error.text)
                 raise
+        while self._knobs.flag("hold"):  # noqa: ASYNC110 - the knob is a file
+            await asyncio.sleep(_KNOB_EVERY_S)
         console.log(f"[worker] {job.name} {job.id} completed")
         return {"ok": True}
 
@@ -69,6 +78,8 @@ async def _work(queue: str, settings: Settings, jobs: _Jobs) -> None:
     worker = Worker(queue, jobs.process, {"connection": url, "autorun": False})
     worker.on("error", lambda error, *_: console.error(f"[worker] {queue}: {type(error).__name__}: {error}"))
     name = base64.b64encode(queue.encode()).decode()
+    for connection in (worker.redisConnection, worker.blockingRedisConnection):
+        connection.conn.set_retry(Retry(ConstantBackoff(_RECONNECT_EVERY_S), _RECONNECTS))
     await worker.blockingRedisConnection.set_client_name(f"{worker.prefix}:{name}")
     worker._client_name_set = True
     await worker.client.hset(worker.keys["meta"], mapping=_META)
