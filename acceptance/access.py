@@ -10,6 +10,8 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pydantic import ValidationError
+
 from acceptance.errors import UnavailableError
 from acceptance.evidence.record import LookRecord
 from acceptance.facts.base import Fact, Noun, Unavailable
@@ -40,6 +42,8 @@ class Access:
     Attributes:
         session_cookie: the Cookie header of the approved sign-in; empty before it.
         pictures: the browser's screenshots as PNG, each under the name that a `Source` gives.
+        pictured: the text that each of them shows.
+        withheld: the names of pictures that were dropped because they show a secret.
     """
 
     def __init__(
@@ -49,11 +53,14 @@ class Access:
         self.guard = guard
         self.session_cookie = ""
         self.pictures: dict[str, bytes] = {}
+        self.pictured: dict[str, str] = {}
+        self.withheld: tuple[str, ...] = ()
         self._secrets = secrets
+        self.redactor.spare(target.declared_names)
         self._nouns = nouns
         self._tasks: dict[str, asyncio.Task[Fact]] = {}
         self._started = time.monotonic()
-        self.looks: list[LookRecord] = []
+        self._looks: list[LookRecord] = []
         self.host = SshHost(
             target.server, password=self._root_password, authorise=guard.command, ledger=ledger
         )
@@ -72,6 +79,16 @@ class Access:
     def redactor(self) -> Redactor:
         """The run's redactor; collectors teach it the secrets they come across."""
         return self._secrets.redactor
+
+    @property
+    def looks(self) -> tuple[LookRecord, ...]:
+        """Every look so far in the order of their beginnings, redacted with all that is known by now."""
+        clean = self.redactor.clean
+        told = (
+            look.model_copy(update={"reason": clean(look.reason), "remedy": clean(look.remedy)})
+            for look in self._looks
+        )
+        return tuple(sorted(told, key=lambda look: (look.started_s, look.fact)))
 
     def secret(self, reference: str) -> str:
         """Resolve a secret reference.
@@ -152,13 +169,13 @@ class Access:
         else:
             return fact
         finally:
-            self.looks.append(
+            self._looks.append(
                 LookRecord(
                     fact=noun.name,
                     started_s=round(begun - self._started, 3),
                     seconds=round(time.monotonic() - begun, 3),
                     state="unavailable" if problem else "known",
-                    reason=self.redactor.clean(problem.reason) if problem else "",
+                    reason=problem.reason if problem else "",
                     remedy=problem.remedy if problem else "",
                 )
             )
@@ -173,11 +190,28 @@ class Access:
         """
         tasks = {name: self._task(name) for name in names}
         found = {name: await self._settled(name, task) for name, task in tasks.items()}
-        return {name: self._redacted(fact) for name, fact in found.items()}
+        self._withhold()
+        return {name: self._redacted(name, fact) for name, fact in found.items()}
 
-    def _redacted(self, fact: Fact | Unavailable) -> Fact | Unavailable:
+    def _redacted(self, name: str, fact: Fact | Unavailable) -> Fact | Unavailable:
         cleaned = self.redactor.clean_leaves(fact.model_dump(mode="json"))
-        return type(fact).model_validate(cleaned)
+        try:
+            return type(fact).model_validate(cleaned)
+        except ValidationError as error:
+            places = {".".join(map(str, mistake["loc"])) for mistake in error.errors(include_input=False)}
+            return Unavailable(
+                reason=f"{name}: a secret stands where none can ({self.redactor.clean(', '.join(places))})",
+                remedy="see whether a value of the .env file is an ordinary word, and choose another",
+            )
+
+    def _withhold(self) -> None:
+        """Drop the pictures that show a secret; the account's own name is none there."""
+        account = self.target.sign_in
+        but = frozenset({account.email} if account else ())
+        shown = [name for name, text in self.pictured.items() if self.redactor.would_change(text, but)]
+        self.withheld = tuple(sorted(shown))
+        for name in shown:
+            self.pictures.pop(name, None)
 
     async def _settled(self, name: str, task: Awaitable[Fact]) -> Fact | Unavailable:
         try:

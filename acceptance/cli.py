@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from acceptance import cli_replay
+from acceptance import cli_commands, cli_evidence, cli_replay
 from acceptance.errors import UsageError
 
 USAGE = 4
@@ -67,7 +67,9 @@ def _parser() -> argparse.ArgumentParser:
         "--schema", action="append", metavar="NAME", help="whose tables to name (repeatable; public)"
     )
     manifest.set_defaults(run=_schema_manifest)
+    cli_commands.register(commands)
     cli_replay.register(commands)
+    cli_evidence.register(commands)
     return parser
 
 

@@ -1,4 +1,4 @@
-"""Text read as it may be meant: encodings undone, interruptions left out, with the way back to where it stood."""
+"""Text as it may be meant: encodings undone, interruptions left out, with the way back to where it stood."""
 
 from __future__ import annotations
 
@@ -129,20 +129,22 @@ def readings(text: str, layers: int = 2) -> Iterator[tuple[Reading, bool]]:
 
 
 def _meaning(match: re.Match[str]) -> str:
-    text = match.group()
-    kind = match.lastgroup
-    if kind == "url":
-        return unquote_to_bytes(text).decode("utf-8", "replace")
-    if kind == "html":
-        return html.unescape(text)
-    if kind == "unicode":
-        units = bytes.fromhex(text.replace("\\u", ""))
-        return units.decode("utf-16-be", "replace")
-    if kind == "long":
-        code = int(text[2:], 16)
-        return chr(code) if code < 0x110000 else ""
-    if kind == "bytes":
-        return bytes.fromhex(text.replace("\\x", "")).decode("utf-8", "replace")
-    if kind == "shell":
-        return "'"
-    return "" if kind == "joined" else _SINGLE.get(text[1], text[1])
+    assert match.lastgroup is not None
+    return _MEANINGS[match.lastgroup](match.group())
+
+
+def _character(text: str) -> str:
+    code = int(text[2:], 16)
+    return chr(code) if code < 0x110000 else ""
+
+
+_MEANINGS: dict[str, Callable[[str], str]] = {
+    "url": lambda text: unquote_to_bytes(text).decode("utf-8", "replace"),
+    "html": html.unescape,
+    "unicode": lambda text: bytes.fromhex(text.replace("\\u", "")).decode("utf-16-be", "replace"),
+    "long": _character,
+    "bytes": lambda text: bytes.fromhex(text.replace("\\x", "")).decode("utf-8", "replace"),
+    "shell": lambda _: "'",
+    "joined": lambda _: "",
+    "single": lambda text: _SINGLE.get(text[1], text[1]),
+}

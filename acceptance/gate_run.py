@@ -57,7 +57,7 @@ class GateRun:
         self._started = datetime.now(UTC)
         judged = self._observer.target
         self.name = judged.name if judged else REHEARSAL
-        self.bundle = Bundle(self.name, gate, self.redactor, reports=options.reports)
+        self.bundle = Bundle(self.name, gate, self.redactor, options.reports, replay=self._stored is not None)
         self.ledger = Ledger(self.bundle.path / "ledger.jsonl", self.redactor)
         self.bundle.begin(self.record())
 
@@ -160,7 +160,11 @@ class GateRun:
             if waiver.target == self.name and waiver.expires <= self._seen_at
         ]
         changed = run.differences(self._stored.record.items, tuple(items)) if self._stored else ()
-        return (*expired, *changed)
+        withheld = [
+            f"the picture of the page {name} was not kept: it shows a secret"
+            for name in self._observed.withheld
+        ]
+        return (*expired, *changed, *withheld)
 
     def record(self) -> RunRecord:
         """Return the record of the run as it is now."""
@@ -183,6 +187,7 @@ class GateRun:
             started=self._started,
             finished=None if self.incomplete else datetime.now(UTC),
             replayed=self._stored.path.name if self._stored else "",
+            seen=self._seen_at,
             fingerprint_key_id=self._observed.fingerprint_key_id,
             approved=self._observer.approvals.actions,
             approved_by=self._observer.approvals.by,
@@ -209,11 +214,12 @@ class GateRun:
         )
 
     def finish(self) -> RunRecord:
-        """Write the reports from the final record and return it."""
-        self.final = self.record()
-        self.bundle.write("signoff.html", signoff.render(self.final, self._observed.pictures))
-        self.bundle.write("junit.xml", junit.render(self.final))
-        return self.final
+        """Write the reports from the final record and return it; without them nothing is final."""
+        record = self.record()
+        self.bundle.write("signoff.html", signoff.render(record, self._observed.pictures))
+        self.bundle.write("junit.xml", junit.render(record))
+        self.final = record
+        return record
 
     def seal(self) -> None:
         """Complete pytest-html's page and replace the incomplete verdict; the last things written."""

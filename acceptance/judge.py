@@ -10,7 +10,7 @@ from typing import Any
 
 from _pytest.mark import ParameterSet
 
-from acceptance.check import CheckFailedError, NotApplicableError, recording
+from acceptance.check import CheckFailedError, Evidence, NotApplicableError, recording
 from acceptance.errors import UnavailableError
 from acceptance.evidence.record import CheckRecord
 from acceptance.facts.base import Fact, Unavailable
@@ -19,13 +19,19 @@ from acceptance.target import Target
 
 Check = Callable[..., None]
 
+_OUR_MISTAKE = "report it as a mistake in the suite"
 
-def outcome_of(error: BaseException | None) -> tuple[Outcome, str, str]:
-    """Return outcome, reason and remedy of what a check raised.
+
+def outcome_of(error: BaseException | None, evidence: Sequence[Evidence]) -> tuple[Outcome, str, str]:
+    """Return outcome, reason and remedy of what a check raised, or claimed without raising.
+
+    A check that claimed nothing looked at nothing, so it passed nothing.
 
     Whatever is not one of the suite's own exceptions is a mistake in the check: UNKNOWN, never a
     failure of the target and never a pass.
     """
+    if error is None and not evidence:
+        return Outcome.UNKNOWN, "the check itself broke (it made no claim)", _OUR_MISTAKE
     if error is None:
         return Outcome.PASS, "", ""
     if isinstance(error, CheckFailedError):
@@ -38,7 +44,7 @@ def outcome_of(error: BaseException | None) -> tuple[Outcome, str, str]:
     return (
         Outcome.UNKNOWN,
         f"the check itself broke ({type(error).__name__}: {message})",
-        "report it as a mistake in the suite",
+        _OUR_MISTAKE,
     )
 
 
@@ -117,7 +123,7 @@ def judge(
             check(**arguments, **given)
         except Exception as raised:  # classified, whatever it is
             error = raised
-    outcome, reason, remedy = outcome_of(error)
+    outcome, reason, remedy = outcome_of(error, evidence)
     title, why = titles(check)
     suffix = f"[{variant.label}]" if variant.label else ""
     return CheckRecord(

@@ -21,6 +21,7 @@ class Ledger:
     """
 
     def __init__(self, path: Path, redactor: Redactor) -> None:
+        self._path = path
         self._file: TextIO = path.open("a", encoding="utf-8")
         self._redactor = redactor
         self._lock = threading.Lock()
@@ -35,12 +36,12 @@ class Ledger:
         seconds: float = 0.0,
         result: str = "",
     ) -> None:
-        """Append one action. `detail` and `result` may hold remote text; they are redacted here."""
+        """Append one action. What it says may hold remote text; it is redacted here."""
         line = {
             "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
             "transport": transport,
             "kind": kind,
-            "name": name,
+            "name": self._redactor.clean(name),
             "detail": self._redactor.clean(detail),
             "seconds": round(seconds, 3),
             "result": self._redactor.clean(result),
@@ -51,6 +52,22 @@ class Ledger:
                 self._file.flush()
 
     def close(self) -> None:
-        """Close the file; later actions are not recorded because there are none."""
+        """Close the file; later actions are not recorded because there are none.
+
+        What became known as a secret after its line was written is taken out of it now.
+        """
         with self._lock:
+            if self._file.closed:
+                return
             self._file.close()
+            lines = self._path.read_text(encoding="utf-8").splitlines()
+            cleaned = [self._cleaned(line) for line in lines]
+            if cleaned != lines:
+                partial = self._path.with_name(f".{self._path.name}.part")
+                partial.write_text("".join(f"{line}\n" for line in cleaned), encoding="utf-8")
+                partial.replace(self._path)
+
+    def _cleaned(self, line: str) -> str:
+        entry = json.loads(line)
+        clean = {name: self._redactor.clean(entry[name]) for name in ("name", "detail", "result")}
+        return json.dumps(entry | clean, ensure_ascii=False)

@@ -33,6 +33,7 @@ class Observed:
 
     Attributes:
         pictures: screenshots as PNG, by name.
+        withheld: the names of those that were dropped because they show a secret.
         at: when it was seen, if that was not in this run.
         fingerprint_key_id: which key made the equality classes.
     """
@@ -40,6 +41,7 @@ class Observed:
     facts: Mapping[str, Fact | Unavailable] = field(default_factory=dict)
     looks: tuple[LookRecord, ...] = ()
     pictures: Mapping[str, bytes] = field(default_factory=dict)
+    withheld: tuple[str, ...] = ()
     logins: int = 0
     round_trips: int = 0
     at: datetime | None = None
@@ -117,6 +119,7 @@ class Live:
     def _load(self, path: Path) -> Target:
         self.path = path
         self.target = target.load(path)
+        self._secrets.foresee(self.target.model_dump(mode="json"))
         return self.target
 
     def open(self, ledger: Ledger, progress: Callable[[str], None], wanted: Wanted) -> None:
@@ -142,7 +145,11 @@ class Live:
             return Approvals()
         questions = [(name, declared_actions()[name].purpose) for name in wanted.actions]
         granted = asked(questions, judged.name, wanted.ask)
-        return Approvals(granted, options.approved_by or AT_THE_TERMINAL, options.ticket) if granted else Approvals()
+        return (
+            Approvals(granted, options.approved_by or AT_THE_TERMINAL, options.ticket)
+            if granted
+            else Approvals()
+        )
 
     def look(self, names: Iterable[str], nouns: Mapping[str, Noun]) -> Observed:
         """See `Observer.look`."""
@@ -153,8 +160,9 @@ class Live:
         facts = self._loop.run(access.collect(names))
         return Observed(
             facts=facts,
-            looks=tuple(sorted(access.looks, key=lambda look: (look.started_s, look.fact))),
+            looks=access.looks,
             pictures=dict(sorted(access.pictures.items())),
+            withheld=access.withheld,
             logins=access.host.logins,
             round_trips=access.host.round_trips,
             fingerprint_key_id=self._secrets.key_id,

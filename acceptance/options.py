@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from acceptance import waivers
+from acceptance.errors import UsageError
 from acceptance.evidence.bundle import REPORTS
 
 REHEARSAL = "rehearsal"
@@ -39,3 +40,7 @@ class Options:
     replay: Path | None = None
     baseline: Path | None = None
     fingerprint_key: str = ""
+
+    def __post_init__(self) -> None:
+        if self.approve and self.no_approvals:
+            raise UsageError("--approve and --no-approvals contradict each other; give one of them.")

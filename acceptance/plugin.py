@@ -25,11 +25,13 @@ from acceptance.gate_run import GateRun
 from acceptance.observer import Wanted
 from acceptance.options import REHEARSAL, Options
 from acceptance.outcome import Outcome, graded
+from acceptance.outlets import Outlets
 from acceptance.report import pytest_html, summary
 from acceptance.target import Target
 from acceptance.verdict import EXIT_CODES
 
 RUN = pytest.StashKey[GateRun]()
+OUTLETS = pytest.StashKey[Outlets]()
 EVIDENCE: pytest.StashKey[list[Evidence]] = pytest.StashKey()
 OUTCOME = "acceptance_outcome"
 OWN_TESTS = ("selftest", "benchmarks")
@@ -68,7 +70,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="where the run's directory is made",
     )
     group.addoption("--approved-by", default=Options.approved_by, metavar="NAME", help="who approved")
-    group.addoption("--ticket", default=Options.ticket, metavar="TEXT", help="what the approval is recorded under")
+    group.addoption(
+        "--ticket", default=Options.ticket, metavar="TEXT", help="what the approval is recorded under"
+    )
     group.addoption("--no-approvals", action="store_true", help="approve nothing, not even on the rehearsal")
     group.addoption(
         "--waivers",
@@ -109,6 +113,8 @@ def pytest_configure(config: pytest.Config) -> None:
         {"Gate": run.gate, "Target": run.name},
     )
     config.pluginmanager.register(rows, "acceptance-html-rows")
+    config.stash[OUTLETS] = Outlets(run.redactor)
+    config.pluginmanager.register(config.stash[OUTLETS], "acceptance-outlets")
 
 
 def _options(config: pytest.Config) -> Options:
@@ -292,10 +298,10 @@ def pytest_runtest_makereport(
     run = item.config.stash.get(RUN, None)
     if run is None or (call.when != "call" and call.excinfo is None):
         return report
-    outcome, reason, remedy = judge.outcome_of(call.excinfo.value if call.excinfo else None)
+    evidence = item.stash[EVIDENCE]
+    outcome, reason, remedy = judge.outcome_of(call.excinfo.value if call.excinfo else None, evidence)
     listed = run.checklist.items[_item_id(item)]
     title, why = judge.titles(getattr(item, "function", item))
-    evidence = item.stash[EVIDENCE]
     record = CheckRecord(
         name=item.nodeid,
         item=listed.id,
@@ -309,8 +315,7 @@ def pytest_runtest_makereport(
         seconds=round(call.duration, 3),
     )
     run.add(record)
-    _show(report, graded(outcome, listed.severity), run.redactor.clean(reason))
-    report.sections = [(title, run.redactor.clean(text)) for title, text in report.sections]
+    _show(report, graded(outcome, listed.severity), item.config.stash[OUTLETS].shown(reason))
     return report
 
 
@@ -330,23 +335,23 @@ def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] 
     return _SHOWN[outcome] if outcome is not None else None
 
 
+_JUDGED = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED)
+"""How a session ends whose verdict is the answer; otherwise pytest's own exit code stays."""
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Write the reports and turn the verdict into the exit code."""
     run = session.config.stash.get(RUN, None)
     if run is None:
         return
-    if exitstatus not in (
-        pytest.ExitCode.OK,
-        pytest.ExitCode.TESTS_FAILED,
-        pytest.ExitCode.NO_TESTS_COLLECTED,
-    ):
+    if exitstatus not in _JUDGED:
         run.incomplete = f"pytest ended with exit code {int(exitstatus)}"
     try:
         record = run.finish()
     finally:
         run.close()
-    if not run.incomplete:
+    if exitstatus in _JUDGED:
         session.exitstatus = EXIT_CODES[record.verdict]
 
 

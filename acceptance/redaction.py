@@ -11,7 +11,7 @@ import html
 import json
 import re
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -31,7 +31,7 @@ UNMISTAKABLE = 12
 PIECE = 12
 """So many characters in a row of a value that reads as no word are taken for the value."""
 
-_SEPARATOR = r"""\\*["']?\s*(?:[:=]|,\s*b?(?=["']))\s*b?\\*["']?"""
+_SEPARATOR = r"""\\*["']?\s*(?:[:=]|,\s*(?=b?["']))\s*(?:b(?=["']))?+\\*+["']?+"""
 _NAME = (
     r"(?:passwords?|passwd|passphrase|secret|api[_-]?key|access[_-]?key|private[_-]?key|signing[_-]?key"
     r"|encryption[_-]?key|token|signature|credential|\bpwd)[\w-]{0,20}"
@@ -41,6 +41,10 @@ _NO_VALUE = (
     r"|(?:undefined|required|missing|invalid|expired|unknown|redacted)\b)"
 )
 _UNQUOTED = rf"{_NO_VALUE}[^\s\"'\\,;&<>()\[\]{{}}«»]{{6,}}"
+_TOKEN = r"[A-Za-z0-9_-]{8,2000}"
+_KEY_END = re.compile(r"-----YEK ETAVIRP [A-Z ]{0,40}DNE-----(?:(?:\s|[nr]\\)*+[A-Za-z0-9+/=]{16,}+)+")
+"""The end of a private key whose beginning was cut off, read backwards: so it is found in one pass."""
+
 _COOKIE_ATTRIBUTES = frozenset({"path", "domain", "expires", "max-age", "samesite", "priority"})
 
 
@@ -57,23 +61,22 @@ def _cookies(match: re.Match[str]) -> str:
 
 
 _ANCHORED: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...] = (
-    _anchored(r"([a-z][a-z0-9+.-]*://[^\s/:@\"'«»]*:)[^\s/\"'«»]+(?=@)"),
+    _anchored(r"((?<![a-z0-9+.-])[a-z][a-z0-9+.-]{0,30}://[^\s/:@\"'«»]*:)[^\s/\"'«»]+(?=@)"),
     (
         re.compile(
-            r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"
-            r"|(?:[A-Za-z0-9+/=]{16,}(?:\s|\\[nr])+)+-----END [A-Z ]*PRIVATE KEY-----",
+            r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----.*?(?:-----END [A-Z ]{0,40}PRIVATE KEY-----|\Z)",
             re.DOTALL,
         ),
         lambda _: "«redacted: private key»",
     ),
     _anchored(
-        rf"(\bauthorization{_SEPARATOR}(?:(?:bearer|basic|token|digest|negotiate)\s+)?)(?!«)[^\s\"',;\\«»]+"
+        rf"(\bauthorization{_SEPARATOR}(?:(?:bearer|basic|token|digest|negotiate)\s+)?+)(?!«)[^\s\"',;\\«»]+"
     ),
     _anchored(r"(\b(?:bearer|basic)\s+)(?=[^\s\"']*\d)[a-z0-9+/=._~-]{8,}"),
     (re.compile(rf"(\b(?:set-)?cookie2?{_SEPARATOR})([^\r\n\"'\\]*)", re.IGNORECASE), _cookies),
     _anchored(rf"(session_token{_SEPARATOR})(?!«)[^\s\"',;\\«»]+"),
     _anchored(r"(\b__(?:secure|host)-[\w.-]{1,80}=)(?!«)[^\s\"',;\\«»]+"),
-    _anchored(r"()\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}", cased=True),
+    _anchored(rf"()\beyJ{_TOKEN}\.{_TOKEN}\.{_TOKEN}", cased=True),
     _anchored(rf"({_NAME}\s*=\s*){_UNQUOTED}"),
     _anchored(rf"({_NAME}\\*[\"']?\s*[:=]\s*\\*\")(?:{_NO_VALUE}[^\"\\«»]{{6,}})(?=\\*\")"),
     _anchored(rf"({_NAME}\\*[\"']?\s*[:=]\s*\\*')(?:{_NO_VALUE}[^'\\«»]{{6,}})(?=\\*')"),
@@ -156,6 +159,7 @@ class Redactor:
 
     def __init__(self) -> None:
         self._known: dict[str, _Secret] = {}
+        self._spared: frozenset[str] = frozenset()
         self._needles: dict[int, _Needles] = {}
 
     def learn(self, name: str, value: str) -> None:
@@ -169,15 +173,30 @@ class Redactor:
         lines = [line.strip() for line in value.splitlines()] if "\n" in value else []
         keys = [line for line in lines if len(line) >= UNMISTAKABLE and not _reads_as_words(line)]
         for secret in (value, *keys):
-            if _is_distinctive(secret) and secret not in self._known:
+            if _is_distinctive(secret) and secret not in self._known and not self._is_spared(secret):
                 self._known[secret] = _Secret(name, secret)
                 self._needles.clear()
+
+    def spare(self, names: Iterable[str]) -> None:
+        """Never take one of these names, nor a part of one, for a secret, whatever was or will be learned.
+
+        They are what the checks look for: redacted, a healthy service would seem to be missing. Whoever can
+        read the target file knows them.
+        """
+        self._spared |= frozenset(names)
+        self._known = {value: one for value, one in self._known.items() if not self._is_spared(value)}
+        self._needles.clear()
+
+    def _is_spared(self, value: str) -> bool:
+        return any(value in name for name in self._spared)
 
     def clean(self, text: str) -> str:
         """Return a piece of text from outside without any known secret and without anchored ones."""
         text = self._replace(text, SHORTEST)
         for pattern, replacement in _ANCHORED:
             text = pattern.sub(replacement, text)
+        if "PRIVATE KEY-----" in text:
+            text = _KEY_END.sub("«redacted: private key»"[::-1], text[::-1])[::-1]
         return text
 
     def clean_leaves(self, value: Any) -> Any:  # noqa: ANN401 - JSON is any value
@@ -195,14 +214,15 @@ class Redactor:
 
         A second net under `clean`, which every piece of remote text has passed before.
         """
-        return self._replace(document, UNMISTAKABLE)
+        return self._replace(document, UNMISTAKABLE, layers=1)
 
-    def knows_one_in(self, text: str) -> bool:
-        """Tell whether a text holds a known secret, whole or in part."""
-        return next(self._found(text, SHORTEST), None) is not None
+    def would_change(self, text: str, but: frozenset[str] = frozenset()) -> bool:
+        """Tell whether a text holds a secret other than those that were learned under the given names."""
+        known = any(name not in but for _, _, name in self._found(text, SHORTEST))
+        return known or any(pattern.search(text) for pattern, _ in _ANCHORED)
 
-    def _replace(self, text: str, shortest: int) -> str:
-        found = sorted(self._found(text, shortest), key=lambda one: (one[0], -one[1]))
+    def _replace(self, text: str, shortest: int, layers: int = 2) -> str:
+        found = sorted(self._found(text, shortest, layers), key=lambda one: (one[0], -one[1]))
         if not found:
             return text
         parts: list[str] = []
@@ -213,17 +233,20 @@ class Redactor:
             position = max(position, end)
         return "".join([*parts, text[position:]])
 
-    def _found(self, text: str, shortest: int) -> Iterator[tuple[int, int, str]]:
-        """Yield begin, end and name of each secret in the text; they may overlap."""
+    def _found(self, text: str, shortest: int, layers: int = 2) -> Iterator[tuple[int, int, str]]:
+        """Yield begin, end and name of each secret in the text; they may overlap.
+
+        Parts of secrets are looked for in pieces of text only, where a cut may have left them.
+        """
         if len(text) < SHORTEST or not self._known:
             return
         needles = self._needles.get(shortest) or self._prepared(shortest)
-        for layer, (reading, is_joined) in enumerate(readings(text)):
-            whole = needles.spellings if layer == 0 else needles.meanings
+        for number, (reading, is_joined) in enumerate(readings(text, layers)):
+            whole = needles.spellings if number == 0 else needles.meanings
             for needle, name in needles.uninterrupted if is_joined else whole:
                 for start in _places(reading.text, needle):
                     yield (*reading.span(start, start + len(needle)), name)
-            for piece, place, secret in needles.pieces:
+            for piece, place, secret in needles.pieces if shortest < UNMISTAKABLE else ():
                 for start in _places(reading.text, piece):
                     yield (*reading.span(*_grown(reading.text, start, place, secret.value)), secret.name)
 

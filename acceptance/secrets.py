@@ -63,7 +63,7 @@ class Secrets:
         """
         if not re.match(REFERENCE, reference):
             raise UsageError(
-                "--fingerprint-key: give a reference (env:NAME, file:PATH or cmd:COMMAND), not the key itself."
+                "--fingerprint-key: give a reference (env:NAME, file:PATH or cmd:COMMAND), not the key."
             )
         try:
             key = cls(redactor).resolve(reference)

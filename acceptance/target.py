@@ -19,6 +19,9 @@ from pydantic import (
 
 from acceptance.errors import UsageError
 
+LONGEST_LOG = 256 * 1024 * 1024
+"""How much of one log a run takes at most, in bytes after compression."""
+
 DIRECTORY = Path(__file__).resolve().parent.parent / "targets"
 
 
@@ -85,7 +88,7 @@ class Privilege(_Section):
     @model_validator(mode="after")
     def _helper_goes_with_sudo(self) -> Privilege:
         if self.helper and (self.method != "sudo" or self.password):
-            raise ValueError("helper: it goes with method = \"sudo\" and without a password")
+            raise ValueError('helper: it goes with method = "sudo" and without a password')
         return self
 
 
@@ -314,9 +317,16 @@ class SignIn(_Section):
 
 
 class Api(_Section):
-    """The CRM's public routes."""
+    """The CRM's public routes.
+
+    Attributes:
+        berth_list: where the list of berths may stand in the answer, if it is not the answer itself.
+        berth_keys: what every berth must have.
+    """
 
     berths: str = "/api/public/berths"
+    berth_list: tuple[str, ...] = ("berths", "data")
+    berth_keys: tuple[str, ...] = ("id", "name", "status")
     intake: str = "/api/public/website-inquiries"
 
 
@@ -468,7 +478,7 @@ class Storage(_Section):
 class Logs(_Section):
     """How much of a container's log may be fetched, in bytes after compression on the server."""
 
-    max_bytes: int = 64 * 1024 * 1024
+    max_bytes: int = Field(default=64 * 1024 * 1024, gt=0, le=LONGEST_LOG)
     storm: int = Field(default=20, description="refused connections that make a storm")
 
 
@@ -477,8 +487,9 @@ class Target(_Section):
 
     Attributes:
         rehearsal: True for a disposable stand-in; every report then says so.
-        assumed: dotted keys whose value the plan does not state. What is missing at such a place
-            is UNKNOWN ("assumed name not found"), not a failure.
+        assumed: dotted keys whose value the plan does not state, `compose.services.env_file` for that of
+            every service. What is missing at such a place is UNKNOWN ("assumed name not found"), not a
+            failure.
     """
 
     target_version: Literal[1] = 1
@@ -511,12 +522,50 @@ class Target(_Section):
         return self
 
     @model_validator(mode="after")
+    def _a_rehearsal_is_on_this_machine(self) -> Target:
+        places = (self.server.endpoint, self.public.http, self.public.https)
+        outside = [place.address for place in places if not place.address.startswith("127.")]
+        if self.rehearsal and outside:
+            raise ValueError(
+                f"rehearsal: {outside[0]} is no loopback address; everything is approved on a rehearsal"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _one_service_of_each_kind(self) -> Target:
         for kind in ("app", "worker", "postgres", "redis"):
             count = sum(service.kind == kind for service in self.compose.services)
             if count != 1:
                 raise ValueError(f"compose.services: {count} of kind {kind}, exactly one is needed")
         return self
+
+    @property
+    def declared_names(self) -> frozenset[str]:
+        """Every name that the target declares and a fact may hold; none of them is a secret."""
+        compose, storage = self.compose, self.storage
+        names = {
+            compose.project,
+            *compose.interpolation_only,
+            *(volume.name for service in compose.services for volume in service.volumes),
+            *(
+                f"{compose.project}_{volume.name}"
+                for service in compose.services
+                for volume in service.volumes
+            ),
+            *(f"{compose.project}-{service.name}-1" for service in compose.services),
+            *compose.names,
+            *(service.image for service in compose.services),
+            self.server.address,
+            self.server.user,
+            self.public.name,
+            *self.pages.elsewhere,
+            self.postgres.database,
+            self.postgres.user,
+            self.redis.user or "",
+            *self.worker.queues,
+            *((storage.bucket, storage.region, storage.endpoint) if storage else ()),
+        }
+        return frozenset(names - {""})
 
     def is_assumed(self, key: str) -> bool:
         """Tell whether the plan leaves this value open (`compose.directory`)."""
@@ -525,6 +574,8 @@ class Target(_Section):
 
 def _has(section: object, parts: list[str]) -> bool:
     for part in parts:
+        if isinstance(section, tuple) and section:
+            section = section[0]
         if not isinstance(section, BaseModel) or part not in type(section).model_fields:
             return False
         section = getattr(section, part)

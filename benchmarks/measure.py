@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import statistics
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from pathlib import Path
 from acceptance import target as targets
 from acceptance.errors import UsageError
 from acceptance.target import Target
-from acceptance.verdict import EXIT_CODES
+from acceptance.verdict import EXIT_CODES, Verdict
 from benchmarks import sides
 from benchmarks.sides import Answers, Login
 from rehearsal.client import Rehearsal, boot
@@ -106,7 +107,7 @@ class Results:
     rows: tuple[Row, ...]
     boot: Timings = field(default_factory=Timings)
     gate: Timings = field(default_factory=Timings)
-    verdicts: list[str] = field(default_factory=list)
+    verdicts: list[Verdict] = field(default_factory=list)
 
     @property
     def disagreements(self) -> tuple[str, ...]:
@@ -171,7 +172,7 @@ def _time(rehearsal: Rehearsal, row: Row, timings: Timings, target: Target, plac
     row.answers.append(answers)
 
 
-def _time_gate(rehearsal: Rehearsal, timings: Timings, place: Path) -> str:
+def _time_gate(rehearsal: Rehearsal, timings: Timings, place: Path) -> Verdict:
     options = [
         f"--target={rehearsal.target_file}",
         f"--reports={place / 'reports'}",
@@ -187,7 +188,13 @@ def _time_gate(rehearsal: Rehearsal, timings: Timings, place: Path) -> str:
         check=False,
     )
     timings.seconds.append(time.monotonic() - begun)
-    verdicts = {code: verdict.value for verdict, code in EXIT_CODES.items()}
-    if done.returncode not in verdicts:
+    verdict = _verdict(place / "reports")
+    # the exit code alone does not tell a NO-GO from a Python that crashed
+    if verdict is None or EXIT_CODES[verdict] != done.returncode:
         raise UsageError(f"the gate did not run:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
-    return verdicts[done.returncode]
+    return verdict
+
+
+def _verdict(reports: Path) -> Verdict | None:
+    path = reports / "latest" / "verdict.json"
+    return Verdict(json.loads(path.read_text(encoding="utf-8"))["verdict"]) if path.exists() else None

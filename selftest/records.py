@@ -125,6 +125,7 @@ def run(
         verdict=verdict,
         reason=f"{_REASONS[verdict]} {text}".strip(),
         started=STARTED,
+        seen=STARTED,
         finished=STARTED + timedelta(seconds=6.4) if finished else None,
         approved=("nginx-test",),
         narrowed="" if whole else f"-k nginx {text}".strip(),

@@ -56,6 +56,9 @@ class _LocalHost:
     async def run(self, *calls: Call) -> tuple[Result, ...]:
         return tuple([self._run(one) for one in calls])
 
+    def done(self) -> None:
+        pass
+
     def _run(self, one: Call) -> Result:
         done = subprocess.run(
             ["/bin/sh", "-c", one.command.script, one.command.name, *one.arguments],

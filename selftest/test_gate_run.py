@@ -31,7 +31,7 @@ class Run:
 
     @property
     def bundle(self) -> Path:
-        return (self.reports / "latest").resolve()
+        return max(self.reports.glob("*/2*"), key=lambda path: path.name)
 
     @property
     def verdict(self) -> dict[str, Any]:
@@ -118,7 +118,9 @@ def test_no_secret_is_in_any_artefact(healthy: Run, rehearsal: Rehearsal) -> Non
         for line in env.splitlines()
         if any(w in line for w in ("SECRET", "PASSWORD", "KEY="))
     ]
-    everything = healthy.output + "".join(path.read_text("utf-8") for path in healthy.bundle.iterdir())
+    everything = healthy.output + "".join(
+        path.read_text("utf-8", "replace") for path in healthy.bundle.rglob("*") if path.is_file()
+    )
     found = [
         secret[:4] for secret in secrets if len(secret) > 10 and "@" not in secret and secret in everything
     ]
@@ -213,6 +215,53 @@ def test_an_unknown_action_is_exit_code_4(rehearsal: Rehearsal, tmp_path: Path) 
     assert done.code == 4
     assert "there is no such action; use one of nginx-test, sign-in" in done.output
     assert done.verdict["verdict"] == "HOLD"
+
+
+def test_the_latest_report_is_the_newest_look(healthy: Run) -> None:
+    assert (healthy.reports / "latest").resolve() == healthy.bundle
+
+
+def test_what_cannot_be_reported_is_no_go_ahead(rehearsal: Rehearsal, tmp_path: Path) -> None:
+    broken = tmp_path / "broken_report.py"
+    broken.write_text(
+        "from acceptance.report import signoff\n"
+        "def fail(*_):\n    raise OSError('no space left on device')\n"
+        "signoff.render = fail\n",
+        encoding="utf-8",
+    )
+    done = subprocess.run(
+        _command(
+            tmp_path / "reports", "-m", GATE, f"--target={rehearsal.target_file}", "-p", "broken_report"
+        ),
+        cwd=REPOSITORY,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode not in (0, 10)
+    document = json.loads((tmp_path / "reports" / "latest" / "verdict.json").read_text(encoding="utf-8"))
+    assert document["verdict"] == "HOLD"
+    assert document["finished"] is None
+
+
+def test_stopping_at_the_first_trouble_is_no_verdict_of_its_own(rehearsal: Rehearsal, tmp_path: Path) -> None:
+    with injected(rehearsal, "source-sshd-stopped"):
+        done = run(tmp_path, "-m", GATE, "--target", str(rehearsal.target_file), "-x")
+    assert done.verdict["verdict"] == "HOLD"
+    assert done.code == 10
+
+
+def test_a_check_without_a_claim_passes_nothing(rehearsal: Rehearsal, tmp_path: Path) -> None:
+    (tmp_path / "conftest.py").write_text('pytest_plugins = ["acceptance.plugin"]\n', encoding="utf-8")
+    check = tmp_path / "test_own.py"
+    check.write_text(
+        'import pytest\n@pytest.mark.item("nginx.enabled")\ndef test_nothing():\n    pass\n', encoding="utf-8"
+    )
+    own = ["--rootdir", str(REPOSITORY), "-c", str(REPOSITORY / "pytest.ini"), str(check)]
+    done = run(tmp_path / "r", "-m", GATE, "--target", str(rehearsal.target_file), *own)
+    assert done.item("nginx.enabled")["outcome"] == "unknown"
+    assert "made no claim" in done.item("nginx.enabled")["reason"]
 
 
 def test_a_killed_run_is_hold_incomplete(rehearsal: Rehearsal, tmp_path: Path) -> None:

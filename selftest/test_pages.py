@@ -7,6 +7,7 @@ import datetime
 import re
 import shutil
 import ssl
+import tempfile
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
@@ -71,7 +72,7 @@ PAGES: dict[str, tuple[int, dict[str, str], bytes]] = {
         b"<h1>x</h1><img src='/missing.png'><script>console.error('told'); undefined.x()</script>",
     ),
     "/hangs": (200, {}, b"<h1>x</h1><img src='/never'>"),
-    "/sets-cookie": (200, {"set-cookie": "session_token=abc; Path=/"}, b"<h1>x</h1>"),
+    "/berths": (200, {"set-cookie": "session_token=abc; Path=/"}, b"<h1>x</h1>"),
     "/drawn": (
         200,
         {},
@@ -188,6 +189,7 @@ def view(directory: Path, site: Site, path: str, **selectors: str) -> View:
 # --- what the browser sends
 
 
+@pytest.mark.user
 @needs_browser
 def test_a_page_that_writes_is_held_back(tmp_path: Path, site: Site) -> None:
     seen = view(tmp_path, site, "/writes")
@@ -225,8 +227,8 @@ def test_only_the_owner_of_a_session_sends_its_cookie(tmp_path: Path, site: Site
 
 def test_the_http_client_keeps_no_cookie(tmp_path: Path, site: Site) -> None:
     async def twice(_browser: Browser, http: Http) -> None:
-        await http.send("page-get", path="/sets-cookie")
-        await http.send("page-get", path="/plain")
+        await http.send("guarded-payload", path="/berths")
+        await http.send("guarded-payload", path="/berths")
 
     using(tmp_path, site.public, twice)
     assert site.cookies == ["", ""]
@@ -249,7 +251,10 @@ def test_it_leaves_nothing_behind(tmp_path: Path, site: Site, monkeypatch: pytes
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     (tmp_path / "tmp").mkdir()
     (tmp_path / "home").mkdir()
-    view(tmp_path, site, "/plain")
+    with tempfile.TemporaryDirectory(dir="/tmp") as short:
+        monkeypatch.setattr("acceptance.transports.browser._SHORT", Path(short))
+        view(tmp_path, site, "/plain")
+        assert list(Path(short).iterdir()) == []
     assert list((tmp_path / "tmp").iterdir()) == []
     assert list((tmp_path / "home").iterdir()) == []
 
@@ -447,6 +452,7 @@ def test_a_logo_is_more_than_a_pixel() -> None:
 # --- the run
 
 
+@pytest.mark.user
 @needs_browser
 def test_without_approval_only_the_signed_in_pages_are_unknown(rehearsal: Rehearsal, tmp_path: Path) -> None:
     declared: Target = targets.load(rehearsal.target_file)
@@ -478,7 +484,8 @@ def test_without_a_browser_everything_else_is_still_told(
 def with_picture(directory: Path) -> tuple[RunRecord, bytes]:
     """A run whose one item refers to a screenshot in its bundle."""
     png = branding.LOGO
-    shot = Bundle("selftest", "phase1_verify", Redactor(), reports=directory).write_picture("berths", png)
+    bundle = Bundle("selftest", "phase1_verify", Redactor(), directory, replay=False)
+    shot = bundle.write_picture("berths", png)
     with recording() as evidence:
         verify(True, expected="berths", seen="12 berths", source=SOURCE)
     item = records.item("pages.berths", Outcome.PASS)

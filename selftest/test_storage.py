@@ -15,13 +15,10 @@ import pytest
 from psycopg.rows import dict_row
 
 from acceptance import target as targets
-from acceptance.access import Access
 from acceptance.errors import RefusedError, UnavailableError
 from acceptance.facts.base import Unavailable, known
-from acceptance.facts.catalogue import NOUNS
 from acceptance.facts.media import HTML, S3_ERROR, contradicts, recognised
 from acceptance.facts.storage import Sample, Storage, StoredFile, summary
-from acceptance.guard import Guard
 from acceptance.ledger import Ledger
 from acceptance.secrets import Redactor, Secrets
 from acceptance.target import Endpoint, Target
@@ -30,7 +27,7 @@ from acceptance.transports.postgres import statement
 from acceptance.transports.s3 import Answer, ObjectStore
 from rehearsal.client import Rehearsal
 from rehearsal.services import s3
-from selftest import app_stack
+from selftest import app_stack, matrix
 
 PDF = "documents/2025/11/reservation-agreement.pdf"
 PAGE = b"<!DOCTYPE html>\n<html><head><title>502 Bad Gateway</title></head></html>"
@@ -363,26 +360,13 @@ def test_refused_keys(target: Target, tmp_path: Path) -> None:
 
 def look(target: Target, tmp_path: Path, **storage: object) -> Storage:
     """Collect the noun from the rehearsal, with other settings of the storage."""
-
-    async def looking() -> Storage:
-        assert target.storage is not None
-        other = target.model_copy(
-            update={
-                "storage": target.storage.model_copy(update=storage),
-                "assumed": ("storage.bucket", "storage.files.table"),
-            }
-        )
-        ledger = Ledger(tmp_path / "ledger.jsonl", Redactor())
-        access = Access(other, Secrets(Redactor()), Guard(ledger, ()), ledger, NOUNS)
-        try:
-            fact = await access.fact("storage")
-        finally:
-            await access.close()
-            ledger.close()
-        assert isinstance(fact, Storage)
-        return fact
-
-    return asyncio.run(looking())
+    assert target.storage is not None
+    settings = target.storage.model_copy(update=storage)
+    assumed = ("storage.bucket", "storage.files.table")
+    other = target.model_copy(update={"storage": settings, "assumed": assumed})
+    found = matrix.Observer(other, tmp_path).look(["storage"]).facts["storage"]
+    assert isinstance(found, Storage), found
+    return found
 
 
 def test_every_file_of_the_rehearsal_resolves(target: Target, tmp_path: Path) -> None:

@@ -17,24 +17,32 @@ from acceptance.target import Target
 
 REPORTS = Path(__file__).resolve().parent.parent.parent / "reports"
 
+VERDICT = "verdict.json"
+
 
 class Bundle:
     """One run's directory below reports/.
 
     Attributes:
-        path: `reports/<target>/<UTC>-<gate>`.
+        path: `reports/<target>/<UTC>-<gate>`, with `-replay` behind it for a replay.
     """
 
-    def __init__(self, target: str, gate: str, redactor: Redactor, *, reports: Path) -> None:
+    def __init__(self, target: str, gate: str, redactor: Redactor, reports: Path, *, replay: bool) -> None:
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
-        self.path = reports / target / f"{stamp}-{gate}"
+        self.path = reports / target / f"{stamp}-{gate}{'-replay' if replay else ''}"
         self.path.mkdir(parents=True)
         self._reports = reports
+        self._replay = replay
         self._redactor = redactor
 
     def begin(self, record: RunRecord) -> None:
-        """Write the incomplete verdict, and let reports/latest point here from now on."""
+        """Write the incomplete verdict, and let reports/latest point here from now on.
+
+        A replay saw nothing new, so it leaves reports/latest where it is.
+        """
         self._write_verdict(record)
+        if self._replay:
+            return
         link = self._reports / f".latest-{os.getpid()}"
         link.unlink(missing_ok=True)
         link.symlink_to(self.path.relative_to(self._reports))
@@ -80,15 +88,19 @@ class Bundle:
         )
 
     def finish(self, record: RunRecord, facts: Mapping[str, Fact | Unavailable]) -> None:
-        """Replace the incomplete verdict by the final one, and seal the bundle: statement, then manifest."""
+        """Seal the bundle and replace the incomplete verdict, which comes last: before it nothing says GO."""
         self.write("record.json", record.model_dump_json(indent=1) + "\n")
-        self._write_verdict(record)
-        stated = statement.document(record, facts, digests(self.path))
-        self.write(statement.NAME, json.dumps(stated, indent=1) + "\n")
-        self.write(manifest.NAME, manifest.Manifest(files=digests(self.path)).text())
+        verdict = self._redactor.scrub(_verdict_text(record))
+        files = {**digests(self.path), VERDICT: hashlib.sha256(verdict.encode()).hexdigest()}
+        stated = self.write(
+            statement.NAME, json.dumps(statement.document(record, facts, files), indent=1) + "\n"
+        )
+        files[statement.NAME] = hashlib.sha256(stated.read_bytes()).hexdigest()
+        self.write(manifest.NAME, manifest.Manifest(files=files).text())
+        self.write(VERDICT, verdict)
 
     def _write_verdict(self, record: RunRecord) -> None:
-        self.write("verdict.json", json.dumps(verdict_document(record), indent=1, ensure_ascii=False) + "\n")
+        self.write(VERDICT, _verdict_text(record))
 
 
 def digests(bundle: Path) -> dict[str, str]:
@@ -97,6 +109,10 @@ def digests(bundle: Path) -> dict[str, str]:
     return {
         path.relative_to(bundle).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files
     }
+
+
+def _verdict_text(record: RunRecord) -> str:
+    return json.dumps(verdict_document(record), indent=1, ensure_ascii=False) + "\n"
 
 
 def verdict_document(record: RunRecord) -> dict[str, object]:
@@ -108,6 +124,8 @@ def verdict_document(record: RunRecord) -> dict[str, object]:
         "gate": record.gate,
         "target": record.target.name,
         "rehearsal": record.rehearsal,
+        "replayed": record.replayed,
+        "seen": record.seen.isoformat(),
         "started": record.started.isoformat(),
         "finished": record.finished.isoformat() if record.finished else None,
         "approved": list(record.approved),

@@ -67,13 +67,13 @@ def refusal(choice: Choice, verdict: Verdict, accepted_hold: str) -> str:
 
 
 def decide(
-    bundle: Path, record: RunRecord, choice: Choice, by: str, accepted_hold: str, moment: datetime
+    bundle: Path, record: RunRecord, choice: Choice, *, by: str, accepted_hold: str, decided: datetime
 ) -> Decision:
     """Return the decision on a bundle that was verified and for which there is no refusal."""
     return Decision(
         decision=choice,
         by=by,
-        decided=moment,
+        decided=decided,
         accepted_hold=accepted_hold,
         rehearsal=record.rehearsal,
         gate=record.gate,

@@ -102,6 +102,7 @@ class RunRecord(_Model):
 
     Attributes:
         reason: why the verdict is what it is, in one sentence ("2 blockers failed: …").
+        seen: when the target was looked at; for a replay that is not when it ran.
         replayed: name of the bundle whose facts were judged again; empty if the target was looked at.
         fingerprint_key_id: which key made the equality classes; they compare between runs with the same.
         approved: the actions that were approved.
@@ -118,6 +119,7 @@ class RunRecord(_Model):
     verdict: Verdict
     reason: str
     started: datetime
+    seen: datetime
     finished: datetime | None
     replayed: str = ""
     fingerprint_key_id: str = ""

@@ -60,7 +60,9 @@ def sign(directory: Path, key: Path, namespace: str) -> Path:
     if path.exists() or path.is_symlink():
         raise UsageError(f"{path}: it is signed already; move this file away to sign it anew.")
     if not key.is_file():
-        raise UsageError(f"--key {key}: there is no such file; give a private key, or a public one of the agent.")
+        raise UsageError(
+            f"--key {key}: there is no such file; give a private key, or a public one of the agent."
+        )
     done = _ssh_keygen(directory, "sign", "-n", namespace, "-f", str(key))
     if done.returncode != 0 or not done.stdout:
         raise UsageError(f"--key {key}: ssh-keygen could not sign with it ({_last_line(done)}).")
@@ -87,7 +89,8 @@ def check(directory: Path, namespace: str, trust: Trust | None) -> str:
         raise BadSignatureError("it is not in the form in which ssh-keygen writes it")
     named = ("-n", namespace, "-s", str(signature))
     if trust is None:
-        return f"{_told(_ssh_keygen(directory, 'check-novalidate', *named))}, which was not compared with allowed signers"
+        signer = _told(_ssh_keygen(directory, "check-novalidate", *named))
+        return f"{signer}, not compared with allowed signers"
     if not trust.allowed_signers.is_file():
         raise UsageError(f"--allowed-signers {trust.allowed_signers}: there is no such file.")
     allowed = ("-f", str(trust.allowed_signers))

@@ -1,6 +1,7 @@
 """The verdict as an in-toto Statement v1 with the predicate test-result v0.1, for policy engines.
 
-Specifications: https://github.com/in-toto/attestation, spec/v1/statement.md and spec/predicates/test-result.md.
+Specification: https://github.com/in-toto/attestation, spec/v1/statement.md and
+spec/predicates/test-result.md.
 """
 
 from __future__ import annotations
@@ -59,7 +60,9 @@ def document(
         "predicate": {
             "result": result(record),
             "configuration": [
-                {"name": name, "digest": {"sha256": files[name]}} for name in ("target.json",) if name in files
+                {"name": name, "digest": {"sha256": files[name]}}
+                for name in ("target.json",)
+                if name in files
             ],
             "passedTests": _ids(record, Outcome.PASS),
             "warnedTests": _ids(record, Outcome.WARN, Outcome.WAIVED),
@@ -71,8 +74,8 @@ def document(
 def result(record: RunRecord) -> str:
     """Return the verdict in in-toto's words.
 
-    PASSED is a GO in which every item passed or is not applicable, WARNED any other GO. NO-GO is FAILED, and so
-    is HOLD: the predicate knows no "could not tell".
+    PASSED is a GO in which every item passed or is not applicable, WARNED any other GO. NO-GO is FAILED,
+    and so is HOLD: the predicate knows no "could not tell".
     """
     if record.verdict is not Verdict.GO:
         return "FAILED"

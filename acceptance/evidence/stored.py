@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from acceptance.errors import UnavailableError, UsageError
 from acceptance.evidence.record import RunRecord
+from acceptance.evidence.verify import verify
 from acceptance.facts.base import Fact, Noun, Unavailable
 from acceptance.target import Target
 
@@ -21,7 +22,8 @@ class StoredBundle:
     """A bundle on disk; nothing of it is changed.
 
     Raises:
-        UsageError: it is no bundle, or a file of it is missing or malformed.
+        UsageError: it is no bundle, a file of it is missing or malformed, or it is not what its
+            manifest says.
     """
 
     def __init__(self, path: Path) -> None:
@@ -30,6 +32,9 @@ class StoredBundle:
             raise UsageError(
                 f"{path}: not a finished bundle (it has no record.json); give the directory of a run."
             )
+        found = verify(path).findings
+        if found:
+            raise UsageError(f"{path}: the bundle is not as its run left it: {found[0]}; use the original.")
         self.record = self._model("record.json", RunRecord)
         self.target = self._model("target.json", Target)
 

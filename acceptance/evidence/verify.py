@@ -36,7 +36,8 @@ class Verification:
     def within(self, name: str) -> Verification:
         """Return the same, told of a directory with this name."""
         return Verification(
-            tuple(f"{name}: {line}" for line in self.findings), tuple(f"{name}: {line}" for line in self.notes)
+            tuple(f"{name}: {line}" for line in self.findings),
+            tuple(f"{name}: {line}" for line in self.notes),
         )
 
 
@@ -54,7 +55,9 @@ def verify(directory: Path, trust: sign.Trust | None = None) -> Verification:
         raise UsageError(f"{directory}: there is no such directory; give the directory of a run.")
     known = [name for name in (manifest.NAME, "verdict.json", decision.NAME) if (directory / name).exists()]
     if not known:
-        raise UsageError(f"{directory}: this is neither a bundle nor a decision; give the directory of a run.")
+        raise UsageError(
+            f"{directory}: this is neither a bundle nor a decision; give the directory of a run."
+        )
     if manifest.NAME not in known:
         return Verification((INCOMPLETE,))
     try:
@@ -119,7 +122,9 @@ def _difference(path: Path, mode: int, digest: str) -> str:
     try:
         seen = hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:
-        raise UsageError(f"{path}: cannot be read ({error.strerror}); verify it as a user who may.") from error
+        raise UsageError(
+            f"{path}: cannot be read ({error.strerror}); verify it as a user who may."
+        ) from error
     return "" if seen == digest else f" (its SHA-256 is {seen[:16]}…, sealed was {digest[:16]}…)"
 
 
@@ -150,7 +155,9 @@ def _bundle(directory: Path, sealed: manifest.Manifest) -> Verification:
     if statement.NAME in sealed.files and not _fits(directory, sealed, record):
         findings.append(f"{statement.NAME} contradicts the bundle")
     rehearsal = ", a rehearsal" if record.rehearsal else ""
-    return Verification(tuple(findings), (f"{record.verdict} for {record.gate} on {record.target.name}{rehearsal}",))
+    return Verification(
+        tuple(findings), (f"{record.verdict} for {record.gate} on {record.target.name}{rehearsal}",)
+    )
 
 
 def _earned(record: RunRecord) -> Verdict:
@@ -184,7 +191,14 @@ def _decision(directory: Path, sealed: manifest.Manifest) -> Verification:
     except (OSError, ValueError):
         return Verification((f"{decision.NAME} or its bundle {bundle.name} cannot be read",))
     findings = []
-    expected = decision.decide(bundle, record, made.decision, made.by, made.accepted_hold, made.decided)
+    expected = decision.decide(
+        bundle,
+        record,
+        made.decision,
+        by=made.by,
+        accepted_hold=made.accepted_hold,
+        decided=made.decided,
+    )
     if seal != sealed.chained_to.manifest:
         findings.append(f"the chain is broken: {bundle.name} is not the bundle that was decided on")
     elif made != expected:

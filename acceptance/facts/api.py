@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from acceptance.check import Source
@@ -10,23 +11,24 @@ from acceptance.facts.base import Fact, Noun
 
 if TYPE_CHECKING:
     from acceptance.access import Access
+    from acceptance.target import Api as ApiTarget
     from acceptance.transports.http import HttpAnswer
-
-REQUIRED = ("id", "name", "status")
-"""Keys that every berth must have: the website draws its map from them (assumed, the plan names none)."""
 
 
 class Berths(Fact):
     """The answer of the berth list.
 
     Attributes:
-        count: number of entries; None if the answer is not a list.
-        incomplete: what is wrong with entries outside the schema, at most five.
+        count: number of entries; None if the answer holds no list where one may stand.
+        absent: keys that no entry has, though all should.
+        incomplete: what is wrong with single entries, at most five.
     """
 
     http_status: int
     count: int | None
+    absent: tuple[str, ...] = ()
     incomplete: tuple[str, ...]
+    is_json: bool = False
     excerpt: str
     source: Source
 
@@ -34,7 +36,37 @@ class Berths(Fact):
     def summary(self) -> str:
         """The answer in a few words."""
         entries = f"no list: {self.excerpt}" if self.count is None else f"{self.count} berths"
-        return f"HTTP {self.http_status}, {'; '.join(self.incomplete) or entries}"
+        lacking = [f"no entry has {', '.join(self.absent)}"] if self.absent else []
+        return f"HTTP {self.http_status}, {'; '.join([*lacking, *self.incomplete]) or entries}"
+
+    def in_schema(self, *, list_assumed: bool, keys_assumed: bool) -> bool:
+        """Tell whether the answer is a list of berths, each with the keys of the target.
+
+        Args:
+            list_assumed: True if the plan does not say where the list stands in the answer.
+            keys_assumed: True if the plan does not name the keys.
+
+        Raises:
+            UnavailableError: it differs only in what the plan leaves open, or holds no berth to judge.
+        """
+        if self.http_status != 200 or self.incomplete:
+            return False
+        if self.count is None and list_assumed and self.is_json:
+            raise UnavailableError(
+                f"assumed name not found: no list of berths in {self.excerpt}",
+                "set api.berth_list in the target file to the key that holds it",
+            )
+        if self.count == 0:
+            raise UnavailableError(
+                "the list of berths is empty, so nothing can be said of its schema",
+                "enter a berth, or ask why",
+            )
+        if self.absent and keys_assumed:
+            raise UnavailableError(
+                f"assumed name not found: no berth has {', '.join(self.absent)}",
+                "set api.berth_keys in the target file to what the website reads",
+            )
+        return self.count is not None and not self.absent
 
 
 class Intake(Fact):
@@ -67,27 +99,33 @@ class Api(Fact):
     intake: Intake
 
 
-def read_berths(answer: HttpAnswer) -> Berths:
-    """Judge the form of the berth list; pure. A list may stand alone or under `berths` or `data`."""
-    document = answer.json_body()
-    if isinstance(document, dict):
-        document = document.get("berths", document.get("data"))
+def read_berths(answer: HttpAnswer, routes: ApiTarget) -> Berths:
+    """Read the form of the berth list; pure. The list may be the answer, or stand where the target says."""
+    body = answer.json_body()
+    document = body
+    if isinstance(body, dict):
+        document = next((body[key] for key in routes.berth_list if key in body), None)
     entries = document if isinstance(document, list) else []
+    keys = {key for entry in entries if isinstance(entry, dict) for key in entry}
+    absent = tuple(key for key in routes.berth_keys if entries and key not in keys)
+    due = [key for key in routes.berth_keys if key not in absent]
     return Berths(
         http_status=answer.status,
         count=len(entries) if isinstance(document, list) else None,
+        absent=absent,
         incomplete=tuple(
-            problem for index, entry in enumerate(entries) if (problem := _problem(index, entry))
+            problem for index, entry in enumerate(entries) if (problem := _problem(index, entry, due))
         )[:5],
+        is_json=body is not None,
         excerpt=answer.excerpt,
         source=Source(where=f"GET {answer.url}", again=f"curl -sS -i {answer.url}"),
     )
 
 
-def _problem(index: int, entry: object) -> str:
+def _problem(index: int, entry: object, due: Iterable[str]) -> str:
     if not isinstance(entry, dict):
         return f"entry {index} is no object"
-    missing = [key for key in REQUIRED if entry.get(key) in (None, "")]
+    missing = [key for key in due if entry.get(key) in (None, "")]
     return f"entry {index} lacks {', '.join(missing)}" if missing else ""
 
 
@@ -107,7 +145,7 @@ async def collect(access: Access) -> Api:
         content=b"{}",
     )
     return Api(
-        berths=read_berths(berths),
+        berths=read_berths(berths, routes),
         intake=Intake(
             http_status=intake.status,
             excerpt=intake.excerpt,

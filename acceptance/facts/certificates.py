@@ -85,6 +85,10 @@ class Lineage(Fact):
         """Return its newest certificate for a name: the one with the highest number."""
         return next((one for one in reversed(self.archived) if one.certificate.covers(name)), None)
 
+    def holds(self, fingerprint: str) -> bool:
+        """Tell whether a certificate is one of its own."""
+        return any(one.certificate.fingerprint == fingerprint for one in self.archived)
+
     def covers(self, name: str) -> bool:
         """Tell whether it is called like the name or ever had a certificate for it."""
         return re.sub(r"-\d{4}$", "", self.name) == name or self.newest(name) is not None
@@ -106,17 +110,33 @@ class Certificates(Fact):
         """Return the lineages for a name."""
         return tuple(lineage for lineage in self.lineages if lineage.covers(name))
 
-    def newest(self, name: str) -> ArchivedCertificate | None:
-        """Return the newest certificate for a name; None if there is none.
+    def judged(self, name: str, fingerprint: str = "") -> tuple[Lineage, ...]:
+        """Return the lineages by which a name is judged.
+
+        Args:
+            fingerprint: of the certificate that is served for it. The lineage that it belongs to is the only
+                one that counts: what happens in another does not reach visitors. Without one, or if it
+                belongs to none, all that are for the name count.
+        """
+        covering = self.covering(name)
+        serving = tuple(lineage for lineage in covering if fingerprint and lineage.holds(fingerprint))
+        return serving or covering
+
+    def newest(self, name: str, fingerprint: str = "") -> ArchivedCertificate | None:
+        """Return the newest certificate for a name, see `judged`; None if there is none.
 
         Within a lineage the highest number is the newest, among lineages the latest beginning.
         """
-        newest = [one for lineage in self.lineages if (one := lineage.newest(name)) is not None]
+        newest = [
+            one for lineage in self.judged(name, fingerprint) if (one := lineage.newest(name)) is not None
+        ]
         return max(newest, key=lambda one: one.certificate.not_before, default=None)
 
-    def renewals(self, name: str) -> tuple[Renewal, ...]:
-        """Return the renewal settings for a name."""
-        return tuple(lineage.renewal for lineage in self.covering(name) if lineage.renewal is not None)
+    def renewals(self, name: str, fingerprint: str = "") -> tuple[Renewal, ...]:
+        """Return the renewal settings for a name, see `judged`."""
+        return tuple(
+            lineage.renewal for lineage in self.judged(name, fingerprint) if lineage.renewal is not None
+        )
 
     @property
     def renewal_source(self) -> Source:

@@ -158,12 +158,15 @@ class Container(Fact):
             told.append("out of memory")
         return f"{self.service} {', '.join(told)}"
 
-    def stale_variables(self, wanted: Mapping[str, Variable]) -> tuple[str, ...]:
-        """Return the names of the variables that it lacks or holds with another value, sorted."""
+    def lacking(self, wanted: Iterable[str]) -> tuple[str, ...]:
+        """Return the names of the variables that it lacks, sorted."""
+        return tuple(sorted(set(wanted) - self.environment.keys()))
+
+    def differing(self, wanted: Mapping[str, Variable]) -> tuple[str, ...]:
+        """Return the names of the variables that it holds with another value, sorted."""
+        own = self.environment
         return tuple(
-            name
-            for name, variable in sorted(wanted.items())
-            if name not in self.environment or self.environment[name].equals != variable.equals
+            sorted(name for name in wanted.keys() & own.keys() if own[name].equals != wanted[name].equals)
         )
 
 
@@ -195,13 +198,13 @@ class Containers(Fact):
         label = f"label=com.docker.compose.project={self.project}"
         return Source(
             where=f"docker inspect of compose project {self.project}",
-            again=f"sudo docker ps -a --no-trunc --filter {label}",
+            again=f"as root: docker ps -a --no-trunc --filter {label}",
         )
 
     def source_of(self, service: str) -> Source:
         """Where one service was seen."""
         names = " ".join(container.name for container in self.of(service)) or service
-        return Source(where=f"container {names}", again=f"sudo docker inspect {names}")
+        return Source(where=f"container {names}", again=f"as root: docker inspect {names}")
 
     def of(self, service: str) -> tuple[Container, ...]:
         """Return the containers of a service, the one started last first; left-over one-offs do not count."""
@@ -333,20 +336,34 @@ class Containers(Fact):
             )
         return digests
 
-    def revisions(self, services: Collection[str]) -> dict[str, str]:
+    def revisions(self, services: Collection[str], tagged: Mapping[str, str]) -> dict[str, str]:
         """Return the commit each service's image was built from.
 
+        Its label tells it, or that the registry has the same image under the commit's tag.
+
+        Args:
+            services: those whose image our CI builds.
+            tagged: a commit by the digest of the image that the registry has under that tag.
+
         Raises:
-            UnavailableError: an image does not say.
+            UnavailableError: neither tells it.
             NotApplicableError: there is no such service.
         """
         if not services:
-            not_applicable("no image is built by our CI")
-        found = {service: self.image_of(service).revision for service in services}
+            not_applicable("the target declares no image that our CI builds")
+        found = {service: self._revision(service, tagged) for service in services}
         silent = [service for service, revision in found.items() if not revision]
         if silent:
-            raise UnavailableError(f"no label {REVISION_LABEL} on the image of {', '.join(silent)}")
-        return {service: revision or "" for service, revision in found.items()}
+            raise UnavailableError(
+                f"no label {REVISION_LABEL} on the image of {', '.join(silent)}",
+                "set compose.commit in the target file; then the registry's image of that tag tells it",
+            )
+        return found
+
+    def _revision(self, service: str, tagged: Mapping[str, str]) -> str:
+        image = self.image_of(service)
+        digests = [entry.rpartition("@")[2] for entry in image.digests]
+        return image.revision or next((tagged[digest] for digest in digests if digest in tagged), "")
 
     def other_references(self, services: Iterable[Service]) -> tuple[str, ...]:
         """Name the services whose container was made from another image reference than declared."""
@@ -365,12 +382,29 @@ class Containers(Fact):
         """
         return self.running(service).ports or ()
 
+    @property
+    def _published(self) -> tuple[tuple[str, Port], ...]:
+        return tuple((one.service or one.name, port) for one in self.all for port in one.ports or ())
+
+    def undeclared(self, services: Iterable[Service]) -> tuple[str, ...]:
+        """Name what any container of the project publishes now that the target does not declare."""
+        declared = {
+            (service.name, port.host, port.container, "tcp") for service in services for port in service.ports
+        }
+        return tuple(
+            f"{service}: {port}, which is not declared"
+            for service, port in self._published
+            if (service, port.host, port.container, port.protocol) not in declared
+        )
+
     def unpublished(self, services: Iterable[Service]) -> tuple[str, ...]:
         """Name the declared port mappings that are not there.
 
         Raises:
-            UnavailableError: a service that must publish does not run.
+            UnavailableError: none is declared, or a service that must publish does not run.
         """
+        services = tuple(services)
+        _declares(any(service.ports for service in services), "published port", "ports")
         return tuple(
             f"{service.name}: no {wanted.host}→{wanted.container} but {_listed(self.ports_of(service.name))}"
             for service in services
@@ -382,18 +416,18 @@ class Containers(Fact):
         )
 
     def exposed(self, services: Iterable[Service]) -> tuple[str, ...]:
-        """Name the published ports that others than the host itself can reach.
+        """Name the published ports of any container of the project that others than the host can reach.
 
         Raises:
-            UnavailableError: a service that must publish does not run.
+            UnavailableError: there is none, but a service that must publish does not run or none is declared.
         """
-        return tuple(
-            f"{service.name}: {port}"
-            for service in services
-            if service.ports
-            for port in self.ports_of(service.name)
-            if not port.is_loopback
-        )
+        found = tuple(f"{service}: {port}" for service, port in self._published if not port.is_loopback)
+        publishing = [service.name for service in services if service.ports]
+        if not found:
+            _declares(bool(publishing), "published port", "ports")
+        for name in publishing if not found else ():
+            self.running(name)
+        return found
 
     def unmounted(self, services: Iterable[Service]) -> tuple[str, ...]:
         """Name the declared volumes that are not mounted where they should be, and what is there.
@@ -401,8 +435,10 @@ class Containers(Fact):
         Compose prefixes a volume's name with the project's, unless the compose file gives it a fixed name.
 
         Raises:
-            UnavailableError: a service has no container.
+            UnavailableError: none is declared, or a service has no container.
         """
+        services = tuple(services)
+        _declares(any(service.volumes for service in services), "volume", "volumes")
         missing = []
         for service in services:
             for volume in service.volumes:
@@ -433,21 +469,48 @@ class Containers(Fact):
             if mount.kind == "volume" and mount.name in volumes
         )
 
-    def stale(self, services: Iterable[Service], wanted: Mapping[str, Variable]) -> tuple[str, ...]:
-        """Name, per service with an env_file, the variables that differ from it; never a value.
+    def stale(
+        self, services: Iterable[Service], wanted: Mapping[str, Variable], *, assumed: bool
+    ) -> tuple[str, ...]:
+        """Name, per service with an env_file, the variables that differ from it or are missing; no values.
+
+        Args:
+            services: those of the target.
+            wanted: the variables of the file.
+            assumed: True if the plan does not say which services get the whole file.
 
         Raises:
-            UnavailableError: a service has no container.
+            UnavailableError: no service is declared to get the file or has no container, or the file is empty;
+                or some variables are only missing, and that they should be there is assumed.
         """
-        return tuple(
-            f"{service.name}: {', '.join(names)}"
-            for service in services
-            if service.env_file and (names := self.the(service.name).stale_variables(wanted))
-        )
+        containers = {service.name: self.the(service.name) for service in services if service.env_file}
+        _declares(bool(containers), "service that gets the .env file", "env_file")
+        if not wanted:
+            raise UnavailableError("the .env file holds no variable that could be compared")
+        differing = _named({name: one.differing(wanted) for name, one in containers.items()})
+        lacking = _named({name: one.lacking(wanted) for name, one in containers.items()})
+        if lacking and assumed and not differing:
+            raise UnavailableError(
+                f"assumed name not found: variables of the .env file that are not in {'; '.join(lacking)}",
+                "if only the compose file uses them, list them under compose.interpolation_only in the target file; "
+                "if the service should have them, take compose.services.env_file off `assumed`",
+            )
+        return differing + (() if assumed else lacking)
 
     def killed_for_memory(self) -> tuple[str, ...]:
         """Name the services with a container that the kernel killed for want of memory."""
         return tuple(sorted({one.service for one in self.all if one.oom_killed}))
+
+
+def _declares(declared: bool, what: str, key: str) -> None:
+    if not declared:
+        raise UnavailableError(
+            f"the target declares no {what}, so nothing can be compared", f"set compose.services.{key}"
+        )
+
+
+def _named(names: Mapping[str, Iterable[str]]) -> tuple[str, ...]:
+    return tuple(f"{service}: {', '.join(found)}" for service, found in names.items() if found)
 
 
 def _listed(ports: Iterable[Port]) -> str:
@@ -500,7 +563,7 @@ def engine_problem(message: str) -> tuple[str, str] | None:
             "set server.privilege in the target file",
         )
     if re.search(r"cannot connect to the docker daemon|is the docker daemon running", message, re.IGNORECASE):
-        return "the Docker engine does not answer", "sudo systemctl status docker"
+        return "the Docker engine does not answer", "as root: systemctl status docker"
     return None
 
 

@@ -49,6 +49,15 @@ class DatabaseSettings(Fact):
         return prefix_ends_with_code or self.log_error_verbosity == "verbose"
 
     @property
+    def prefix_is_set_apart(self) -> bool:
+        """True if the patterns can tell where log_line_prefix ends and the error's label begins.
+
+        `%q` expands to nothing.
+        """
+        prefix = self.log_line_prefix.replace("%q", "")
+        return prefix == "" or prefix[-1] in " :|,])"
+
+    @property
     def speaks_english(self) -> bool:
         """True if messages are the untranslated ones."""
         return self.lc_messages == "" or re.match(r"(C|POSIX|en)([_.@]|$)", self.lc_messages) is not None
@@ -63,6 +72,8 @@ class DatabaseSettings(Fact):
             found.append("logging_collector = on: the log goes to files")
         if self.log_min_messages in _HIDES_ERRORS:
             found.append(f"log_min_messages = {self.log_min_messages}")
+        if not self.prefix_is_set_apart:
+            found.append(f"log_line_prefix = {self.log_line_prefix!r} ends without a space")
         if not self.speaks_english and not self.shows_code:
             found.append(f"lc_messages = {self.lc_messages}, and log_line_prefix does not end with %e")
         found += [f"set for some sessions: {entry}" for entry in self.overrides if _obstructs(entry)]
@@ -77,7 +88,8 @@ class DatabaseSettings(Fact):
         if self.obstacles:
             raise UnavailableError(
                 f"PostgreSQL's log cannot testify: {'; '.join(self.obstacles)}",
-                "set log_destination stderr, logging_collector off, log_min_messages warning",
+                "set log_destination stderr, logging_collector off, log_min_messages warning, "
+                "log_line_prefix with a space at its end",
             )
         words = "in words and code" if self.speaks_english and self.shows_code else "in words"
         return (

@@ -21,10 +21,16 @@ Lookup = Callable[[str], str | None]
 Kind = Literal["file", "directory", "missing", "other"]
 
 _SECRET_NAME = re.compile(
-    r"SECRET|PASSWORD|PASSWD|PASSPHRASE|TOKEN|CREDENTIAL|(?:^|_)(?:PASS|PW|KEY|APIKEY)$", re.IGNORECASE
+    r"SECRET|PASSWORD|PASSWD|PASSPHRASE|TOKEN|CREDENTIAL|PRIVATE_KEY|(?:^|_)(?:PASS|PW|KEY|APIKEY|SALT)_?\d*$"
+    r"|_PWD_?\d*$|(?:SMTP|IMAP|MAIL|DB|PG|SQL|REDIS|USER|ROOT|ADMIN)(?:PASS|PWD|PW)$|^REDISCLI_AUTH$"
+    r"|_FILE_CONTENTS$",
+    re.IGNORECASE,
 )
-_NO_SECRET_NAME = re.compile(r"_(?:FILE|PATH|DIR|HOST|PORT|URL|TTL)$", re.IGNORECASE)
-_URL_PASSWORD = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/:@]*:([^\s/@]+)@", re.IGNORECASE)
+_NO_SECRET_NAME = re.compile(
+    r"_(?:FILE|PATH|DIR|HOST|PORT|URL|TTL)$|(?:^|(?<!SECRET)_)(?:ACCESS|PUBLIC|PUBLISHABLE|SITE)_KEY(?:_ID)?$",
+    re.IGNORECASE,
+)
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _SHORTEST_SECRET = 6
 
 
@@ -65,7 +71,7 @@ class EnvFile(Fact):
     @property
     def source(self) -> Source:
         """Where it was read."""
-        return Source(where=self.path, again=f"sudo cat {self.path}  # holds secrets")
+        return Source(where=self.path, again=f"as root: cat {self.path}  # holds secrets")
 
     def expected_in_containers(self, interpolation_only: Iterable[str]) -> dict[str, Variable]:
         """Return the variables that a service with this env_file must have.
@@ -99,9 +105,22 @@ def secrets_of(name: str, value: str) -> list[tuple[str, str]]:
     found = []
     if _SECRET_NAME.search(name) and not _NO_SECRET_NAME.search(name):
         found.append((name, value))
-    for password in _URL_PASSWORD.findall(value):
+    for password in _url_passwords(value):
         found += [(f"password in {name}", spelling) for spelling in {password, unquote(password)}]
     return [(label, secret) for label, secret in found if len(secret) >= _SHORTEST_SECRET]
+
+
+def _url_passwords(value: str) -> list[str]:
+    """Return the passwords of the URLs in a value; one may hold `@`, or an unescaped `/`, `?` or `#`."""
+    found = []
+    for rest in _SCHEME.split(value)[1:]:
+        url = (rest.split() or [""])[0]
+        authority = re.split(r"[/?#]", url, maxsplit=1)[0]
+        user, colon, _ = authority.partition(":")
+        place = authority if "@" in authority else url
+        if colon and "@" not in user and "@" in place:
+            found.append(place.rpartition("@")[0].partition(":")[2])
+    return found
 
 
 _ESCAPE = re.compile(r'\\(?:[abfnrtv$"\\]|0[0-7]{0,3})')

@@ -12,6 +12,8 @@ import re
 from enum import StrEnum
 from typing import Literal
 
+from acceptance.excerpt import around
+
 
 class ErrorKind(StrEnum):
     """What went wrong, by what the log says."""
@@ -129,6 +131,12 @@ _WORTH_A_LOOK = re.compile(
     re.IGNORECASE,
 )
 
+_TELLING = (
+    *("does not exist", "has no field", "from-clause", "cached plan", "emory", "oom", "enomem", "node.js v"),
+    *("refused", "nhandled", "ncaught", *(code.lower() for code in CODES), *(name.lower() for name in _ROUTINES)),
+)
+"""Whatever has a meaning here holds one of these in lower case; most lines hold none."""
+
 _CONTINUES = re.compile(r"\s|\}|$")
 _LAST_WORDS = re.compile(r"Node\.js v\d")
 LAST_WORDS_LINES = 60
@@ -156,7 +164,8 @@ def classify(line: str, dialect: Dialect) -> frozenset[ErrorKind]:
         line: without Docker's timestamp.
         dialect: whose log it is.
     """
-    if not _WORTH_A_LOOK.search(line):
+    lowered = line.lower()
+    if not any(word in lowered for word in _TELLING):
         return frozenset()
     if dialect == "postgres":
         return _of_postgres(line)
@@ -226,7 +235,7 @@ class Scanner:
         """Take the next line and return the kinds of events that begin there."""
         self._line += 1
         kinds = classify(line, self._dialect)
-        if self._dialect != "application":
+        if self._dialect != "application" or not (kinds or self._event):
             return kinds
         if not _CONTINUES.match(line):
             self._event = frozenset()
@@ -248,5 +257,4 @@ def excerpt(line: str) -> str:
         return text
     point = _WORTH_A_LOOK.search(text)
     start = max(0, min(point.start() - EXCERPT_LENGTH // 3, len(text) - EXCERPT_LENGTH)) if point else 0
-    cut = text[start : start + EXCERPT_LENGTH]
-    return ("…" + cut[1:] if start else cut)[:-1] + "…"
+    return around(text, start, EXCERPT_LENGTH)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from acceptance.check import Source
 from acceptance.errors import UnavailableError
+from acceptance.excerpt import cut
 from acceptance.facts import containers
 from acceptance.facts.base import Attempt, Fact, Known, Noun, Unavailable, known
 from acceptance.facts.containers import Container, engine_problem, nanoseconds
@@ -22,12 +23,15 @@ if TYPE_CHECKING:
     from acceptance.target import Service
     from acceptance.transports.host import Result
 
+GREETING_S = 60.0
+"""PostgreSQL, Redis and Next.js say that they start; a log that begins later has lost its beginning."""
+
 EXAMPLES = 5
 """How many lines of one kind are kept as evidence; all are counted."""
 
 _KINDS = ("app", "worker", "postgres", "redis")
 _CHUNK = 1024 * 1024
-_STAMPED = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)) ?(.*)", re.DOTALL)
+_STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)")
 _TRAILER = re.compile(r"exit (\d+)")
 _NOT_READABLE = "logging driver does not support reading"
 """Docker's words for the log drivers `none`, `syslog` and others; a fact about the container."""
@@ -58,6 +62,8 @@ class ContainerLog(Fact):
         refusal: Docker's words if the log driver keeps nothing readable; empty if it was read.
         bytes: uncompressed, timestamps included.
         first, last: timestamps of the first and last line; empty if there is none.
+        started: when the container started.
+        greets: whether what runs in it always says something when it starts.
         judged, earlier: errors of each kind in the window and before it.
         examples: the first few of each kind, and all that is kept of them.
     """
@@ -71,6 +77,8 @@ class ContainerLog(Fact):
     bytes: int
     first: str
     last: str
+    started: str
+    greets: bool
     judged: dict[ErrorKind, int]
     earlier: dict[ErrorKind, int]
     examples: tuple[Occurrence, ...]
@@ -80,7 +88,7 @@ class ContainerLog(Fact):
         """Where it was read."""
         return Source(
             where=f"log of container {self.container} since {self.judged_since}",
-            again=f"sudo docker logs --timestamps --since {self.judged_since} {self.container}",
+            again=f"as root: docker logs --timestamps --since {self.judged_since} {self.container}",
         )
 
     @property
@@ -89,13 +97,27 @@ class ContainerLog(Fact):
         return not self.refusal and self.lines > 0
 
     @property
+    def begun_late_s(self) -> float:
+        """How many seconds after the container's start the first line was written; 0 if it was before."""
+        if not self.first:
+            return 0.0
+        return max(0, nanoseconds(self.first) - nanoseconds(self.started)) / 1e9
+
+    @property
+    def is_headless(self) -> bool:
+        """True if the beginning is certainly gone: what always greets did not within a minute."""
+        return self.greets and self.begun_late_s > GREETING_S
+
+    @property
     def extent(self) -> str:
         """How much was read, in a few words."""
         if self.refusal:
             return f"not readable: {self.refusal}"
         if not self.lines:
             return f"empty since {self.since}"
-        return f"{self.lines} lines from {self.first} to {self.last}"
+        late = self.begun_late_s
+        silent = f", the first {late:.0f} s after the start" if late > GREETING_S else ""
+        return f"{self.lines} lines from {self.first} to {self.last}{silent}"
 
     def count(self, *kinds: ErrorKind) -> int:
         """Return the number of errors of these kinds in the judged window."""
@@ -131,11 +153,17 @@ class Logs(Fact):
         """Return a service's log if it can testify.
 
         Raises:
-            UnavailableError: it could not be read or is empty, so that it proves no absence.
+            UnavailableError: it could not be read, is empty, or has lost its beginning, so that it proves no
+                absence.
         """
         log = self.the(service)
         if not log.was_read:
             raise UnavailableError(f"the log of {service} proves nothing: {log.extent}")
+        if log.is_headless:
+            raise UnavailableError(
+                f"the log of {service} proves nothing: its beginning is gone ({log.extent})",
+                "let the log driver keep more, or restart the container and judge what it says from then on",
+            )
         return log
 
 
@@ -162,8 +190,11 @@ class _Inflated:
     def _lines(self) -> Iterator[str]:
         rest = b""
         for chunk in self._chunks():
-            *whole, rest = (rest + chunk).split(b"\n")
-            yield from (line.decode("utf-8", errors="replace") for line in whole)
+            whole, line_break, unfinished = chunk.rpartition(b"\n")
+            if line_break:
+                yield from (rest + whole).decode("utf-8", errors="replace").split("\n")
+                rest = b""
+            rest += unfinished
 
     def _chunks(self) -> Iterator[bytes]:
         inflater = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
@@ -192,16 +223,16 @@ class _Tally:
 
     def take(self, line: str) -> None:
         """Count one line."""
-        stamped = _STAMPED.fullmatch(line)
-        if stamped is None:
+        stamp, _, text = line.partition(" ")
+        if _STAMP.fullmatch(stamp) is None:
             self.unstamped = line.strip() or self.unstamped
             return
         self.lines += 1
-        self.bytes += len(line.encode()) + 1
-        self.last = stamped[1]
-        self.first = self.first or self.last
-        for kind in sorted(self._scanner.feed(stamped[2])):
-            self._note(kind, stamped[2])
+        self.bytes += 1 + (len(line) if line.isascii() else len(line.encode()))
+        self.last = stamp
+        self.first = self.first or stamp
+        for kind in sorted(self._scanner.feed(text)):
+            self._note(kind, text)
 
     def _note(self, kind: ErrorKind, text: str) -> None:
         judged = nanoseconds(self.last) >= self._from
@@ -214,7 +245,7 @@ class _Tally:
 
 
 def read(
-    result: Result, service: str, container: Container, dialect: Dialect, judged_since: str
+    result: Result, service: Service, container: Container, dialect: Dialect, judged_since: str
 ) -> ContainerLog:
     """Turn the answer of the declared command into the fact.
 
@@ -223,7 +254,7 @@ def read(
     """
     result.answered()
     if not result.stdout:
-        raise UnavailableError(f"the log of {service}: no answer ({result.stderr.strip() or 'no message'})")
+        raise UnavailableError(f"the log of {service.name}: no answer ({result.stderr.strip() or 'no message'})")
     tally = _Tally(dialect, judged_since)
     inflated = _Inflated(result.stdout)
     for line in inflated:
@@ -231,19 +262,21 @@ def read(
     if inflated.code is None:
         limit = result.call.arguments[-1]
         raise UnavailableError(
-            f"the log of {service} was cut off: it is longer than {limit} bytes compressed",
+            f"the log of {service.name} was cut off: it is longer than {limit} bytes compressed",
             "raise logs.max_bytes in the target file, or rotate the log",
         )
     return ContainerLog(
-        service=service,
+        service=service.name,
         container=container.name,
         since=result.call.arguments[2],
         judged_since=judged_since,
-        refusal=_refusal(inflated.code, tally.unstamped, service),
+        refusal=_refusal(inflated.code, tally.unstamped, service.name),
         lines=tally.lines,
         bytes=tally.bytes,
         first=tally.first,
         last=tally.last,
+        started=container.started_at,
+        greets=service.kind != "worker",
         judged=dict(tally.judged),
         earlier=dict(tally.earlier),
         examples=tuple(tally.examples),
@@ -255,9 +288,8 @@ def _refusal(code: int, message: str, service: str) -> str:
         return ""
     if _NOT_READABLE in message:
         return message
-    raise UnavailableError(
-        *(engine_problem(message) or (f"the log of {service}: docker exit code {code} ({message[:200]})",))
-    )
+    said = f"the log of {service}: docker exit code {code} ({cut(message, 200)})"
+    raise UnavailableError(*(engine_problem(message) or (said,)))
 
 
 def window(service: Service, container: Container, app: Container | None) -> tuple[str, str]:
@@ -309,6 +341,7 @@ async def collect(access: Access) -> Logs:
             (service, container, judged_since, call(CONTAINER_LOG, docker, container.id, since, limit))
         )
     results = await access.host.run(*(one[3] for one in asked)) if asked else ()
+    access.host.done()
     for (service, container, judged_since, _), result in zip(asked, results, strict=True):
         answers[service.name] = await asyncio.to_thread(_attempt, result, service, container, judged_since)
     return Logs(services={service.name: answers[service.name] for service in services})
@@ -318,7 +351,7 @@ def _attempt(
     result: Result, service: Service, container: Container, judged_since: str
 ) -> Known[ContainerLog] | Unavailable:
     try:
-        return Known(value=read(result, service.name, container, _DIALECTS[service.kind], judged_since))
+        return Known(value=read(result, service, container, _DIALECTS[service.kind], judged_since))
     except UnavailableError as error:
         return Unavailable.of(error)
 

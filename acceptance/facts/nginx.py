@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import posixpath
 import re
 from datetime import UTC, datetime
@@ -52,10 +53,16 @@ class Build(Fact):
 
 
 class LoadedFile(Fact):
-    """A file or directory that decides what the configuration says, and when it changed (UTC)."""
+    """A file or directory that decides what the configuration says.
+
+    Attributes:
+        changed: when its content changed (mtime, UTC).
+        placed: when it was put there, renamed, or given another owner or other rights (ctime, UTC).
+    """
 
     path: str
     changed: datetime
+    placed: datetime
 
 
 class Worker(Fact):
@@ -304,8 +311,9 @@ class Nginx(Fact):
         """Whether the running nginx has read its files as they are now.
 
         Raises:
-            UnavailableError: the processes or files may not be seen, or entries were added to or removed
-                from a searched directory since, which may or may not have changed what is included.
+            UnavailableError: the processes or files may not be seen, or it cannot be told: entries were
+                added to or removed from a searched directory since, or a file was put there that kept an
+                older modification time (`cp -p`, `rsync -a`).
         """
         oldest = self.loaded_since
         again = "on the server: ps -o lstart,cmd -C nginx"
@@ -324,6 +332,13 @@ class Nginx(Fact):
         if changed:
             raise UnavailableError(
                 f"entries of {changed[0].path} were added or removed after nginx read its configuration",
+                "reload nginx",
+            )
+        placed = [file for file in self.files if _after(file.placed, oldest.started)]
+        if placed:
+            raise UnavailableError(
+                f"{placed[0].path} was put there, or its owner or rights changed, {_moment(placed[0].placed)}, "
+                "after nginx read its configuration; its own date is older and proves nothing",
                 "reload nginx",
             )
         seen = f"workers since {_moment(oldest.started)}, newest of {len(self.files)} files " + (
@@ -505,27 +520,30 @@ async def _as_root(
     Known[tuple[NamedFileState, ...]] | Unavailable,
     Known[ConfigTest] | Unavailable | None,
 ]:
-    """Ask what needs root; what was read without it stays known if that fails."""
-    approved = access.approved("nginx-test")
+    """Ask what needs root, in one go; what was read without it stays known if that fails."""
+    return await asyncio.gather(_named_files(access, found), _tested(access))
+
+
+async def _named_files(
+    access: Access, found: Configuration
+) -> Known[tuple[NamedFileState, ...]] | Unavailable:
     named = list({file.path: file for file in found.named}.values())
-    calls = [call(NGINX_NAMED_FILES, *(file.path for file in named))]
-    if approved:
-        calls.append(call(NGINX_TEST, access.target.server.tools.nginx, access.target.nginx.config))
     try:
-        answers = await access.host.run(*calls)
+        (answer,) = await access.host.run(call(NGINX_NAMED_FILES, *(file.path for file in named)))
+        return Known(value=read_named_files(named, answer))
     except UnavailableError as problem:
-        failed = Unavailable.of(problem)
-        return failed, failed if approved else None
-    tested: Known[ConfigTest] | Unavailable | None = None
-    if approved:
-        try:
-            tested = Known(value=read_test(answers[1]))
-        except UnavailableError as problem:
-            tested = Unavailable.of(problem)
+        return Unavailable.of(problem)
+
+
+async def _tested(access: Access) -> Known[ConfigTest] | Unavailable | None:
+    if not access.approved("nginx-test"):
+        return None
+    target = access.target
     try:
-        return Known(value=read_named_files(named, answers[0])), tested
+        (answer,) = await access.host.run(call(NGINX_TEST, target.server.tools.nginx, target.nginx.config))
+        return Known(value=read_test(answer))
     except UnavailableError as problem:
-        return Unavailable.of(problem), tested
+        return Unavailable.of(problem)
 
 
 def _changes(tree: Tree, paths: list[str]) -> tuple[LoadedFile, ...]:
@@ -535,8 +553,11 @@ def _changes(tree: Tree, paths: list[str]) -> tuple[LoadedFile, ...]:
             located = tree.locate(path)
         except (MissingError, OutsideError, UnavailableError):
             continue
-        changed = datetime.fromtimestamp(located.modified, tz=UTC)
-        changes[path] = LoadedFile(path=path, changed=changed)
+        changes[path] = LoadedFile(
+            path=path,
+            changed=datetime.fromtimestamp(located.modified, tz=UTC),
+            placed=datetime.fromtimestamp(located.placed, tz=UTC),
+        )
     return tuple(sorted(changes.values(), key=lambda one: one.changed, reverse=True))
 
 

@@ -357,17 +357,17 @@ def _trait(target: Target, key: str, wanted: str | None, seen: str, holds: bool)
 
 async def _guarded(access: Access, tried: Awaitable[Known[_Listed] | Unavailable]) -> Guarded:
     pages = access.target.pages
-    view, html, payload = await asyncio.gather(
-        _view(access, "guarded", pages.guarded, {"rows": pages.berth_rows, "deal": pages.deal_proof}),
-        _payload(access, "HTML", {"accept": "text/html"}),
-        _payload(access, "RSC", {"rsc": "1"}),
+    selectors = {"rows": pages.berth_rows, "deal": pages.deal_proof}
+    view = await _view(access, "guarded", pages.guarded, selectors)
+    payloads = await asyncio.gather(
+        _payload(access, "HTML", {"accept": "text/html"}), _payload(access, "RSC", {"rsc": "1"})
     )
     page = _rendered(access.target, "guarded", pages.guarded, view)
     listed = await tried
     return Guarded(
         page=page,
         at_login=urlsplit(view.url).path.rstrip("/") == pages.login.rstrip("/") and page.path.startswith("/"),
-        payloads=(html, payload),
+        payloads=tuple(payloads),
         rows=sum(element.visible for elements in view.elements.values() for element in elements),
         proven=listed.value.proven if isinstance(listed, Known) else None,
     )
@@ -375,13 +375,13 @@ async def _guarded(access: Access, tried: Awaitable[Known[_Listed] | Unavailable
 
 async def _payload(access: Access, kind: str, headers: Mapping[str, str]) -> Payload:
     path = access.target.pages.guarded
-    answer = await access.http.send("page-get", path=path, headers=headers)
+    answer = await access.http.send("guarded-payload", path=path, headers=headers)
     for _ in range(PAYLOAD_HOPS):
         onward = _same_page(answer, path)
         if not onward:
             break
         path = onward
-        answer = await access.http.send("page-get", path=path, headers=headers)
+        answer = await access.http.send("guarded-payload", path=path, headers=headers)
     content = answer.body.decode("utf-8", errors="replace")
     return Payload(kind=kind, http_status=answer.status, data=matches(content, access.target.pages.data))
 
@@ -458,7 +458,7 @@ def _shut_out(target: Target, name: str, path: str, session: Session) -> Shown:
 
 async def _view(access: Access, name: str, path: str, selectors: Mapping[str, str], cookie: str = "") -> View:
     view = await access.browser.view(path, selectors, cookie=cookie)
-    access.pictures[name] = view.picture
+    access.pictures[name], access.pictured[name] = view.picture, view.shown
     return view
 
 

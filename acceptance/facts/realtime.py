@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from acceptance.check import Source
 from acceptance.errors import UnavailableError
+from acceptance.excerpt import cut
 from acceptance.facts.base import Attempt, Fact, Known, Noun, Unavailable
 from acceptance.guard import messages
 from acceptance.guard.messages import Message
@@ -156,8 +157,8 @@ def read_join(text: str | None, namespace: str) -> Joining:
     if text.startswith(f"40{prefix}") and isinstance(document, dict) and document.get("sid"):
         return Joining(outcome=Join.JOINED, detail="")
     if text.startswith(f"44{prefix}") and isinstance(document, dict) and document.get("message"):
-        return Joining(outcome=Join.REFUSED, detail=f"with the message {str(document['message'])[:80]}")
-    return Joining(outcome=Join.MALFORMED, detail=text[:80])
+        return Joining(outcome=Join.REFUSED, detail=f"with the message {cut(str(document['message']), 80)}")
+    return Joining(outcome=Join.MALFORMED, detail=cut(text, 80))
 
 
 def _json(text: str) -> Any:  # noqa: ANN401 - JSON is any value
@@ -251,7 +252,7 @@ async def _opening(handshake: Handshake, socket: Socket | None) -> Opening:
         return Opening(http_status=handshake.status, ping_interval_ms=None, detail=handshake.detail)
     text = await socket.receive(ANSWER_S)
     packet = read_open(text or "")
-    detail = "" if packet else f"instead of an open packet: {(text or 'nothing')[:80]}"
+    detail = "" if packet else f"instead of an open packet: {cut(text or 'nothing', 80)}"
     return Opening(http_status=101, ping_interval_ms=packet.ping_interval if packet else None, detail=detail)
 
 
@@ -311,7 +312,7 @@ async def _upgrade(access: Access) -> Upgrading:
         answer = await socket.receive(ANSWER_S)
         if answer == "3probe":
             await socket.send(messages.UPGRADE)
-        detail = "" if answer == "3probe" else f"instead: {(answer or 'nothing')[:80]}"
+        detail = "" if answer == "3probe" else f"instead: {cut(answer or 'nothing', 80)}"
         return Upgrading(polling_status=200, probed=answer == "3probe", detail=detail)
 
 

@@ -12,6 +12,7 @@ from acceptance.facts.base import Attempt, Fact, Known, Noun, Unavailable, known
 
 if TYPE_CHECKING:
     from acceptance.access import Access
+    from acceptance.target import Service
 
 
 class Reference(Fact):
@@ -34,21 +35,30 @@ class Registry(Fact):
     Attributes:
         digests: per service with a built image the digest its reference points to; None if the registry
             does not know the reference.
+        of_commit: likewise for the tag that is named after the declared commit; empty if none is declared.
     """
 
     references: dict[str, str]
     digests: dict[str, Attempt[str | None]]
+    of_commit: dict[str, Attempt[str | None]] = {}
 
-    def digest(self, service: str) -> str:
+    def digest(self, service: Service) -> str:
         """Return the digest that the service's declared reference points to now, or `no such tag`.
 
         Raises:
-            UnavailableError: the registry did not say.
+            UnavailableError: the registry was not asked, or did not say.
             NotApplicableError: the service's image is not built by our CI.
         """
-        if service not in self.digests:
-            not_applicable(f"the image of {service} is not built by our CI")
-        return known(self.digests[service]) or "no such tag"
+        if not service.built:
+            not_applicable(f"the image of {service.name} is not built by our CI")
+        if service.name not in self.digests:
+            raise UnavailableError(f"the registry was not asked for the image of {service.name}")
+        return known(self.digests[service.name]) or "no such tag"
+
+    def tagged(self, commit: str | None) -> dict[str, str]:
+        """Return the commit by each digest that the registry is known to have under its tag."""
+        answers = [answer.value for answer in self.of_commit.values() if isinstance(answer, Known)]
+        return {digest: commit for digest in answers if digest and commit}
 
     def source_of(self, service: str) -> Source:
         """Where the digest was seen."""
@@ -76,16 +86,26 @@ def parse(reference: str) -> Reference:
 
 
 async def collect(access: Access) -> Registry:
-    """Ask for the digest of each built image's declared reference, all at once."""
-    references = {service.name: service.image for service in access.target.compose.services if service.built}
-    answers = await asyncio.gather(*(_digest(access, reference) for reference in references.values()))
-    return Registry(references=references, digests=dict(zip(references, answers, strict=True)))
+    """Ask for the digest of each built image's declared reference, and of the declared commit's, all at once."""
+    compose = access.target.compose
+    references = {service.name: service.image for service in compose.services if service.built}
+    tagged = tuple(references) if compose.commit else ()
+    answers = await asyncio.gather(
+        *(_digest(access, reference) for reference in references.values()),
+        *(_digest(access, references[service], compose.commit) for service in tagged),
+    )
+    return Registry(
+        references=references,
+        digests=dict(zip(references, answers, strict=False)),
+        of_commit=dict(zip(tagged, answers[len(references) :], strict=True)),
+    )
 
 
-async def _digest(access: Access, reference: str) -> Known[str | None] | Unavailable:
+async def _digest(access: Access, reference: str, tag: str | None = None) -> Known[str | None] | Unavailable:
     try:
         wanted = parse(reference)
-        return Known(value=await access.registry.manifest_digest(wanted.host, wanted.repository, wanted.tag))
+        digest = await access.registry.manifest_digest(wanted.host, wanted.repository, tag or wanted.tag)
+        return Known(value=digest)
     except UnavailableError as error:
         return Unavailable.of(error)
     except ValueError as error:

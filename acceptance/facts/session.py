@@ -92,6 +92,7 @@ async def collect(access: Access) -> Session:
     document = answer.json_body()
     if isinstance(document, dict) and isinstance(document.get("token"), str):
         access.redactor.learn("session token", document["token"])
+    access.session_cookie = ""
     jar = _cookies(answer.headers.get("set-cookie", ""))
     name = next((name for name in jar if _SESSION_COOKIE.fullmatch(name)), "")
     morsel = jar[name] if name else None

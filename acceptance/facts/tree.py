@@ -33,13 +33,16 @@ class Entry:
     Attributes:
         content: of a file.
         target: of a symbolic link.
-        modified: of the member itself, in seconds since the epoch.
+        modified: when the member's content changed, in seconds since the epoch.
+        placed: when its content, name, owner or rights changed last (ctime), likewise. A copy that kept its
+            modification time tells by this that it is new.
     """
 
     kind: Literal["file", "directory", "link"]
     content: bytes = b""
     target: str = ""
     modified: float = 0.0
+    placed: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -49,11 +52,13 @@ class Located:
     Attributes:
         path: where it really is.
         modified: the newest change of the file or of a link on the way, in seconds since the epoch.
+        placed: the newest of their ctimes, likewise.
     """
 
     path: str
     entry: Entry
     modified: float
+    placed: float
 
 
 @dataclass(frozen=True)
@@ -109,7 +114,7 @@ class Tree:
             OutsideError: it leads out of the tree; the message is where to.
             UnavailableError: the login user may not read it.
         """
-        current, pending, followed, modified = "", _parts(path), 0, 0.0
+        current, pending, passed = "", _parts(path), list[Entry]()
         while pending:
             part = pending.pop(0)
             candidate = posixpath.normpath(f"{current}/{part}")
@@ -117,9 +122,8 @@ class Tree:
             if entry is None or entry.kind != "link":
                 current = candidate
                 continue
-            followed += 1
-            modified = max(modified, entry.modified)
-            if followed > _MAX_LINKS:
+            passed.append(entry)
+            if len(passed) > _MAX_LINKS:
                 raise MissingError(path)
             if entry.target.startswith("/"):
                 current = ""
@@ -130,7 +134,13 @@ class Tree:
             if path not in self.asked:
                 self._require_visible(current)
             raise MissingError(path)
-        return Located(path=current, entry=found, modified=max(modified, found.modified))
+        passed.append(found)
+        return Located(
+            path=current,
+            entry=found,
+            modified=max(entry.modified for entry in passed),
+            placed=max(entry.placed for entry in passed),
+        )
 
     def exists(self, path: str) -> bool:
         """Tell whether a path leads to something.
@@ -237,13 +247,21 @@ def unpack(archive: bytes) -> dict[str, Entry]:
 
 
 def _entry(archive: tarfile.TarFile, member: tarfile.TarInfo) -> Entry | None:
-    modified = float(member.mtime)
+    modified, placed = float(member.mtime), _placed(member)
     if member.issym():
-        return Entry("link", target=member.linkname, modified=modified)
+        return Entry("link", target=member.linkname, modified=modified, placed=placed)
     if member.isdir():
-        return Entry("directory", modified=modified)
+        return Entry("directory", modified=modified, placed=placed)
     content = archive.extractfile(member) if member.isfile() or member.islnk() else None
-    return Entry("file", content=content.read(), modified=modified) if content else None
+    return Entry("file", content=content.read(), modified=modified, placed=placed) if content else None
+
+
+def _placed(member: tarfile.TarInfo) -> float:
+    """Return the ctime that GNU tar's pax format records; the mtime if it is missing."""
+    try:
+        return float(member.pax_headers["ctime"])
+    except (KeyError, ValueError):
+        return float(member.mtime)
 
 
 def denied(result: Result) -> frozenset[str]:

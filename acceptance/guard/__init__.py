@@ -141,7 +141,9 @@ class Guard:
             UnavailableError: it changes something and was not approved.
         """
         request = declared_requests().get(name)
-        if request is None or (request.method, request.scheme) != (method, scheme):
+        if request is None or request in requests.BROWSER:
+            raise self.refuse("http", name, f"{method} {path}")
+        if (request.method, request.scheme) != (method, scheme):
             raise self.refuse("http", name, f"{method} {scheme} {path}")
         if not self._leads_to(request, path):
             raise self.refuse("http", name, f"{method} {path}")
@@ -149,6 +151,16 @@ class Guard:
             raise self.refuse("http", name, f"{method} {path} with this body")
         self._kind("http", name, request.action)
         return request
+
+    def page(self, name: str, method: str, path: str) -> None:
+        """Let a page that the browser shows ask for something.
+
+        Raises:
+            RefusedError: pages may not do that.
+        """
+        request = declared_requests().get(name)
+        if request not in requests.BROWSER or request.method != method or not request.allows(path):
+            raise self.refuse("browser", name, f"{method} {path}")
 
     def upgrade(self, path: str) -> None:
         """Let a websocket be opened.

@@ -44,6 +44,8 @@ def asked(actions: Iterable[tuple[str, str]], target: str, ask: Callable[[str], 
     return tuple(
         name
         for name, purpose in actions
-        if ask(f"{name}: {purpose}\nType {name} to approve it for {target} and this run, or only Enter: ").strip()
+        if ask(
+            f"{name}: {purpose}\nType {name} to approve it for {target} and this run, or only Enter: "
+        ).strip()
         == name
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from acceptance.guard.parameters import Parameter, fixed, free, many
+from acceptance.target import LONGEST_LOG
 
 
 @dataclass(frozen=True)
@@ -16,6 +17,8 @@ class Command:
         script: POSIX sh; takes its arguments as "$1", "$2", …, so nothing is ever interpolated.
         purpose: why the suite runs it, for the server's owner.
         privileged: needs root on an ordinary server.
+        plain_too: without root it is run as the login, and shows what that may see.
+        any_file: shows whatever file its arguments name, so the root helper does not hold it.
         footprint: what looking leaves behind on the server; "none" for nothing but access times.
         action: name of the approval it needs; empty for a read.
         max_bytes: a longer output is cut off, and what depends on it is UNKNOWN.
@@ -27,6 +30,8 @@ class Command:
     script: str
     purpose: str
     privileged: bool = False
+    plain_too: bool = False
+    any_file: bool = False
     footprint: str = "none"
     action: str = ""
     timeout_s: float = 20
@@ -48,7 +53,7 @@ def call(command: Command, *arguments: object) -> Call:
     return Call(command, tuple(str(argument) for argument in arguments))
 
 
-_PATH = r"[^\n]+"
+_PATH = ".+"
 
 # nginx and certificates
 
@@ -64,6 +69,8 @@ exec tar -cPf - --format=pax --exclude='*.key' --exclude='*.pem' --exclude='*.p1
   --exclude='*htpasswd*' --exclude='.git' -- "$@"
 """,
     purpose="read nginx's configuration files, without keys and password files",
+    privileged=True,
+    plain_too=True,
     parameters=(fixed("nginx.root"), fixed("tls.letsencrypt")),
 )
 NGINX_BUILD = Command(
@@ -94,6 +101,9 @@ if [ $# -eq 0 ]; then exit 0; fi
 exec tar -chPf - --format=pax -- "$@"
 """,
     purpose="read the files that nginx's configuration includes from elsewhere",
+    privileged=True,
+    plain_too=True,
+    any_file=True,
     parameters=(many("path that nginx's configuration includes", _PATH),),
 )
 NGINX_PROCESSES = Command(
@@ -126,6 +136,8 @@ for process in /proc/[0-9]*; do
 done
 """,
     purpose="see since when nginx's workers run",
+    privileged=True,
+    plain_too=True,
     parameters=(free("pid file of nginx's configuration", _PATH),),
 )
 NGINX_NAMED_FILES = Command(
@@ -212,7 +224,7 @@ CONTAINER_LOG = Command(
     purpose="read a container's log since its start",
     privileged=True,
     timeout_s=60,
-    max_bytes=64 * 1024 * 1024,
+    max_bytes=LONGEST_LOG,
     parameters=(
         fixed("server.tools.docker"),
         free("container's id", r"[0-9a-f]{64}"),

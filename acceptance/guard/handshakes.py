@@ -25,9 +25,7 @@ HANDSHAKES = {
     handshake.name: handshake
     for handshake in (
         Handshake("tls-verified", _USUAL, "see whether an ordinary client trusts the certificate"),
-        Handshake(
-            "tls-verified-leaf", _USUAL, "get the trusted certificate that the browser is to accept"
-        ),
+        Handshake("tls-verified-leaf", _USUAL, "get the trusted certificate that the browser is to accept"),
         Handshake("tls-leaf", _USUAL, "read the certificate that is served, whatever it is worth"),
         *(
             Handshake(

@@ -1,4 +1,4 @@
-"""Everything the suite may ever do to one target, in one uniform list: read from the declarations, nothing is sent."""
+"""Everything the suite may ever do to one target, in one uniform list. Nothing is sent for it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,18 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from acceptance.guard import commands, deeds, handshakes, messages, queries, redis, registry, requests, s3, testinfra
+from acceptance.guard import (
+    commands,
+    deeds,
+    handshakes,
+    messages,
+    queries,
+    redis,
+    registry,
+    requests,
+    s3,
+    testinfra,
+)
 from acceptance.guard.commands import Command
 from acceptance.guard.messages import UPGRADE_REQUEST, Message
 from acceptance.guard.parameters import look_up
@@ -19,8 +30,8 @@ class Declaration:
     """Something the suite may do.
 
     Attributes:
-        transport: how it gets there; the ledger uses the same word.
-        name: the ledger's too.
+        transport: how it gets there; the ledger's word, but for testinfra's commands, which go over ssh.
+        name: the ledger's.
         sends: what exactly, with the target's values; `<…>` is learned on the way.
         privilege: what it needs on the other side.
         purpose: why the suite does it.
@@ -46,7 +57,11 @@ def declarations(target: Target) -> list[Declaration]:
     """Return all of it, by transport and in the order in which it is declared."""
     return [
         *_deeds(target),
-        *(_command("ssh", command, target) for command in vars(commands).values() if isinstance(command, Command)),
+        *(
+            _command("ssh", command, target)
+            for command in vars(commands).values()
+            if isinstance(command, Command)
+        ),
         *(_command("testinfra", command, target) for command in testinfra.COMMANDS),
         *_requests(target),
         *_websocket(target),
@@ -63,7 +78,11 @@ def root_by(target: Target) -> str:
     privilege = target.server.privilege
     if privilege.method == "none":
         return "the login's own rights"
-    return f"root by sudo, only through {privilege.helper}" if privilege.helper else f"root by {privilege.method}"
+    return (
+        f"root by sudo, only through {privilege.helper}"
+        if privilege.helper
+        else f"root by {privilege.method}"
+    )
 
 
 def _deeds(target: Target) -> Iterator[Declaration]:
@@ -82,23 +101,33 @@ def _deeds(target: Target) -> Iterator[Declaration]:
         if deed is deeds.ROOT and server.privilege.helper:
             sends = f"sudo -n -- {server.privilege.helper} <command's name> <arguments>: no root shell"
             footprint = deeds.HELPER_FOOTPRINT
-        yield Declaration("ssh", deed.name, sends, f"login as {server.user}", deed.purpose, footprint, deed.action)
+        yield Declaration(
+            "ssh", deed.name, sends, f"login as {server.user}", deed.purpose, footprint, deed.action
+        )
 
 
 def _command(transport: str, command: Command, target: Target) -> Declaration:
-    given = [shlex.quote(value) if parameter.key else value for parameter, value in (
-        (parameter, parameter.shown(target)) for parameter in command.parameters
-    )]
+    given = [
+        shlex.quote(value) if parameter.key else value
+        for parameter, value in ((parameter, parameter.shown(target)) for parameter in command.parameters)
+    ]
     head = f"with {' '.join(given)}:\n" if given else ""
     return Declaration(
         transport=transport,
         name=command.name,
         sends=head + command.script.strip(),
-        privilege=root_by(target) if command.privileged else f"login as {target.server.user}",
+        privilege=_privilege(command, target),
         purpose=command.purpose,
         footprint=command.footprint,
         action=command.action,
     )
+
+
+def _privilege(command: Command, target: Target) -> str:
+    login = f"login as {target.server.user}"
+    if not command.privileged or (command.any_file and target.server.privilege.helper):
+        return login
+    return f"{root_by(target)}; without it, {login}" if command.plain_too else root_by(target)
 
 
 def _requests(target: Target) -> Iterator[Declaration]:
@@ -114,7 +143,7 @@ def _requests(target: Target) -> Iterator[Declaration]:
             if not pages.elsewhere:
                 continue
             where = f"GET https://{'|'.join(pages.elsewhere)}{request.path}"
-        transport = "browser" if request.name.startswith("page-") else "http"
+        transport = "browser" if request in requests.BROWSER else "http"
         yield _request(transport, request, where)
 
 

@@ -74,6 +74,5 @@ def fit(parameters: Sequence[Parameter], arguments: Sequence[str], target: Targe
         repeated = max(len(arguments) - len(parameters) + 1, 0)
         parameters = (*parameters[:-1], *(last for _ in range(repeated)))
     return len(parameters) == len(arguments) and all(
-        parameter.allows(argument, target)
-        for parameter, argument in zip(parameters, arguments, strict=True)
+        parameter.allows(argument, target) for parameter, argument in zip(parameters, arguments, strict=True)
     )

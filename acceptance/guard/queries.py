@@ -1,7 +1,7 @@
 """Every SQL query the suite may run: the files of acceptance/queries. No other SQL can be sent.
 
-A file begins with comment lines: its purpose, then `Footprint: …` and, for each table of the target that it reads,
-`Needs: KEY (KEY, …)`: the target's keys of the table's name and of the columns' names; no columns stand for all.
+A file begins with comment lines: its purpose, then `Footprint: …` and, for each table of the target that it
+reads, `Needs: KEY (KEY, …)`: the target's keys of the table's name and of the columns' names; none for all.
 """
 
 from __future__ import annotations

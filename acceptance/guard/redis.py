@@ -27,7 +27,9 @@ COMMANDS = {
     command.name: command
     for command in (
         AUTH,
-        RedisCommand("SCAN", "<cursor> MATCH PREFIX:*:meta COUNT 5000 TYPE hash", "find the queues", _STATISTICS),
+        RedisCommand(
+            "SCAN", "<cursor> MATCH PREFIX:*:meta COUNT 5000 TYPE hash", "find the queues", _STATISTICS
+        ),
         RedisCommand("TIME", "", "read the server's clock, by which jobs' ages are told", _STATISTICS),
         RedisCommand("CLIENT LIST", "", "see which workers are connected to which queue", _STATISTICS),
         RedisCommand("HMGET", "<key> <field>…", "see whether a queue is paused, and a job's times"),

@@ -99,6 +99,16 @@ PAGE_ELSEWHERE = Request(
     "let a rendered page load from another host, if the target's pages.elsewhere names it",
     footprint="a line in the other host's access log",
 )
+BROWSER = (PAGE_GET, PAGE_HEAD, PAGE_ELSEWHERE)
+"""What the browser's pages may ask for; the others are sent without one."""
+
+GUARDED_PAYLOAD = Request(
+    "guarded-payload",
+    "GET",
+    r"(\?[^\s]*)?",
+    "see that a guarded page and its payload hold no data without a session",
+    base="pages.guarded",
+)
 SIGN_IN = Request(
     "sign-in",
     "POST",

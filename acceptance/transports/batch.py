@@ -2,7 +2,8 @@
 
 The shell is POSIX `sh` reading its commands from standard input. Every call runs under a time limit
 with empty standard input; its output comes back base64-encoded between marker lines, so it can hold
-anything. Nothing is written on the server: no file, no history.
+anything. A sign at its end tells a whole answer from that of a server that lacks one of the tools. Nothing
+is written on the server: no file, no history.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ STDERR_BYTES = 4096
 """How much of the end of standard error comes back."""
 
 _CHUNK = 256 * 1024
+_END = "."
+"""Follows every output before it is encoded: without base64 or head an answer would look empty."""
 
 _PREAMBLE = """\
 export LC_ALL=C LANG=C
@@ -39,9 +42,9 @@ shift 3
 printf '\\n{nonce} begin %s\\n' "$_id"
 {{
 _code=$({{ {{ timeout -k {kill} "$_limit" /bin/sh -c "$@" 3>&- 9>&- </dev/null; echo "$?" >&3; }} \
-| head -c "$_bytes" | base64 -w 0 >&9; }} 3>&1)
+| {{ head -c "$_bytes" && printf '{end}'; }} | base64 -w 0 >&9; }} 3>&1)
 printf '\\n{nonce} code %s\\n' "$_code" >&9
-}} 2>&1 >/dev/null | tail -c {stderr} | base64 -w 0
+}} 2>&1 >/dev/null | {{ tail -c {stderr} && printf '{end}'; }} | base64 -w 0
 printf '\\n{nonce} done %s\\n' "$_id"
 }}
 """
@@ -55,7 +58,7 @@ Deliver = Callable[[int, Result | UnavailableError], None]
 
 def preamble(nonce: str) -> bytes:
     """Return what makes a fresh POSIX shell ready for batches."""
-    return _PREAMBLE.format(nonce=nonce, kill=KILL_AFTER_S, stderr=STDERR_BYTES).encode()
+    return _PREAMBLE.format(nonce=nonce, kill=KILL_AFTER_S, stderr=STDERR_BYTES, end=_END).encode()
 
 
 def check(call: Call) -> None:
@@ -181,6 +184,7 @@ class RemoteShell:
         if not code.isdigit():
             raise EOFError("its exit code is missing")
         rc = int(code)
+        stdout, stderr = _whole(call, stdout), _whole(call, stderr)
         return Result(
             call=call,
             rc=rc,
@@ -204,3 +208,17 @@ class RemoteShell:
             if line.startswith(self._mark + b" "):
                 return base64.b64decode(content, validate=True), line[len(self._mark) + 1 :]
             content += line
+
+
+def _whole(call: Call, content: bytes) -> bytes:
+    """Return an output without the sign at its end.
+
+    Raises:
+        UnavailableError: there is none.
+    """
+    if not content.endswith(_END.encode()):
+        raise UnavailableError(
+            f"{call.command.name}: the answer has no end",
+            "the server's shell needs base64, head, tail and timeout (coreutils)",
+        )
+    return content[:-1]

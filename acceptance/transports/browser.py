@@ -16,6 +16,7 @@ import shutil
 import tempfile
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
@@ -38,6 +39,7 @@ from playwright.async_api import TimeoutError as TookTooLong
 from pydantic import BaseModel, ConfigDict
 
 from acceptance.errors import RefusedError, UnavailableError
+from acceptance.excerpt import cut
 from acceptance.guard import Guard
 from acceptance.ledger import Ledger
 from acceptance.target import Public
@@ -64,6 +66,9 @@ START_S: Final = 30.0
 CONTENT_LIMIT: Final = 1024 * 1024
 """Longest document kept, in characters."""
 
+_SHORT: Final = Path("/tmp")  # noqa: S108 - the directory in it is made safely
+"""Chromium puts a socket into its temporary directory, and a socket's path has 104 characters at most."""
+
 _QUIET: Final = (
     "--no-first-run",
     "--no-proxy-server",
@@ -74,6 +79,10 @@ _QUIET: Final = (
     "--disable-quic",
     "--disable-sync",
 )
+
+_HELD_BACK: Final = "net::ERR_BLOCKED_BY_CLIENT"
+_GIVEN_UP: Final = "net::ERR_ABORTED"
+"""Why a request failed that the suite held back, and one that the page itself gave up."""
 
 _DESCRIBE: Final = """\
 (selectors) => {
@@ -119,6 +128,12 @@ _DESCRIBE: Final = """\
 }
 """
 
+
+_SHOWN: Final = """\
+() => [document.documentElement.innerText,
+  ...[...document.querySelectorAll('input, textarea')].map((field) => field.value || field.placeholder),
+].join('\\n')
+"""
 
 _Objection = Literal["", "no read", "elsewhere"]
 """Why a request may not pass; empty if it may."""
@@ -169,6 +184,7 @@ class View(_Model):
         failed_requests: answered with 400 or more, or not at all.
         held_back: requests that the suite did not let pass, because they were not reads.
         elsewhere: requests that it did not let pass, because they went to a host that is not declared.
+        shown: the text of the window, what stands in its fields included.
         picture: a PNG of the window.
     """
 
@@ -183,6 +199,7 @@ class View(_Model):
     failed_requests: tuple[str, ...]
     held_back: tuple[str, ...]
     elsewhere: tuple[str, ...]
+    shown: str
     picture: bytes
 
     @property
@@ -281,7 +298,9 @@ class Browser:
                 f"{url}: the browser did not finish it within {self._public.timeout_s:g} s"
             ) from error
         except Error as error:
-            raise UnavailableError(f"{url}: the browser got no answer ({_reason(error)})") from error
+            raise UnavailableError(
+                f"https://{self._public.name}: the browser got no answer ({_reason(error)})"
+            ) from error
 
     async def start(self) -> None:
         """Start the browser, if that has not begun.
@@ -308,7 +327,9 @@ class Browser:
         if self._public.ca_file is not None:
             key = fingerprint(await self._certificate())
             flags.append(f"--ignore-certificate-errors-spki-list={key}")
-        home = self._resources.enter_context(tempfile.TemporaryDirectory(prefix="acceptance-browser-"))
+        home = self._resources.enter_context(
+            tempfile.TemporaryDirectory(prefix="acceptance-browser-", dir=_SHORT if _SHORT.is_dir() else None)
+        )
         try:
             playwright = await self._resources.enter_async_context(async_playwright())
             chromium = await _launched(playwright.chromium, program, flags, home)
@@ -351,7 +372,7 @@ class Browser:
             return "elsewhere"
         name = f"page-{method.lower()}" if parts.hostname == self._public.name else "page-elsewhere"
         try:
-            self._guard.request(name, method, path, scheme=parts.scheme)
+            self._guard.page(name, method, path)
         except RefusedError:
             return "no read"
         return ""
@@ -370,7 +391,7 @@ class _Visit:
         self._console: list[tuple[str, str]] = []
         self._scripts: list[str] = []
         self._failed: list[tuple[str, str]] = []
-        self._stopped: dict[str, tuple[str, _Objection]] = {}
+        self._stopped: list[tuple[str, str, _Objection]] = []
         page.on("request", self._on_request)
         page.on("response", self._on_response)
         page.on("requestfailed", self._on_failure)
@@ -383,14 +404,15 @@ class _Visit:
         objection = self._objection(request.method, request.url)
         with contextlib.suppress(Error):  # the window was closed meanwhile
             if objection:
-                self._stopped[request.url] = (f"{request.method} {_short(request.url)}", objection)
+                told = f"{request.method} {_short(request.url)}"
+                self._stopped.append((request.url, told, objection))
                 await route.abort("blockedbyclient")
             else:
                 await route.continue_()
 
     async def on_web_socket(self, socket: WebSocketRoute) -> None:
         """End a websocket before it leaves: what it would say cannot be told from a change."""
-        self._stopped[socket.url] = (f"websocket {_short(socket.url)}", "no read")
+        self._stopped.append((socket.url, f"websocket {_short(socket.url)}", "no read"))
         await socket.close()
 
     def _on_request(self, request: Request) -> None:
@@ -410,11 +432,12 @@ class _Visit:
     def _on_failure(self, request: Request) -> None:
         reason = request.failure or "no answer"
         self._note(request, reason)
-        if reason != "net::ERR_ABORTED":  # the page itself gave it up
+        told = any(url == request.url for url, _ in self._failed)
+        if not told and not reason.startswith((_HELD_BACK, _GIVEN_UP)):
             self._failed.append((request.url, f"{reason} for {request.method} {_short(request.url)}"))
 
     def _note(self, request: Request, result: str) -> None:
-        if request.url not in self._stopped:
+        if not result.startswith(_HELD_BACK):
             self._ledger.record(
                 "browser",
                 f"page-{request.method.lower()}",
@@ -461,8 +484,7 @@ class _Visit:
             )
         if not self._documents:
             raise UnavailableError(f"{self._page.url}: the browser got no document")
-        stopped = self._stopped
-        told = {*stopped, *(url for url, _ in self._failed)}
+        told = {url for url, *_ in (*self._stopped, *self._failed)}
         return View(
             url=self._navigated if self._problem else self._page.url,
             hops=tuple(Hop(status=document.status, url=document.url) for document in self._documents),
@@ -476,9 +498,10 @@ class _Visit:
                 if url not in told or not text.startswith("Failed to load resource")
             ),
             script_errors=tuple(self._scripts),
-            failed_requests=tuple(text for url, text in self._failed if url not in stopped),
-            held_back=tuple(text for text, objection in stopped.values() if objection == "no read"),
-            elsewhere=tuple(text for text, objection in stopped.values() if objection == "elsewhere"),
+            failed_requests=tuple(text for _, text in self._failed),
+            held_back=tuple(text for _, text, objection in self._stopped if objection == "no read"),
+            elsewhere=tuple(text for _, text, objection in self._stopped if objection == "elsewhere"),
+            shown=str(await self._page.evaluate(_SHOWN))[:CONTENT_LIMIT],
             picture=await self._page.screenshot(type="png", animations="disabled"),
         )
 
@@ -514,9 +537,9 @@ async def _launched(kind: BrowserType, program: str, flags: list[str], home: str
 def _reason(error: Exception) -> str:
     """Return the first line of an error without Playwright's name of the method."""
     line = (str(error).strip() or type(error).__name__).splitlines()[0]
-    return line.removeprefix("Page.goto: ").split(" at http", 1)[0][:200]
+    return cut(line.removeprefix("Page.goto: ").split(" at http", 1)[0], 200)
 
 
 def _short(url: str) -> str:
     """Return an address without its query, for people."""
-    return url.partition("?")[0][:200]
+    return cut(url.partition("?")[0], 200)

@@ -62,3 +62,7 @@ class Host(Protocol):
             UnavailableError: no login, no privilege, or the connection broke.
         """
         ...
+
+    def done(self) -> None:
+        """Tell that the calling collector will run nothing more, so that the others do not wait for it."""
+        ...

@@ -13,6 +13,7 @@ import httpx
 from pydantic import BaseModel, ConfigDict
 
 from acceptance.errors import UnavailableError
+from acceptance.excerpt import beginning
 from acceptance.guard import Guard
 from acceptance.ledger import Ledger
 from acceptance.target import Public
@@ -49,8 +50,7 @@ class HttpAnswer(BaseModel):
     @property
     def excerpt(self) -> str:
         """The beginning of the body on one line, for people."""
-        text = self.body[:300].decode("utf-8", errors="replace")
-        return " ".join(text.split())[:160]
+        return beginning(self.body, 160)
 
 
 class Http:

@@ -70,6 +70,13 @@ class Batcher:
             self._live.discard(collector)
             self._look_soon()
 
+    def done(self) -> None:
+        """Take the caller off the collectors though its block lasts; what it still runs is served at once."""
+        collector = _current.get()
+        if collector is not None:
+            self._live.discard(collector)
+            self._look_soon()
+
     async def run(self, calls: Sequence[Call]) -> tuple[Result, ...]:
         """Return the results of calls in order, sent now or with the others.
 

@@ -20,10 +20,16 @@ from acceptance.ledger import Ledger
 from acceptance.target import Endpoint, Storage
 from acceptance.transports.http import trust
 
-
 WORKERS = 8
 BODY_LIMIT = 64 * 1024
 _ATTEMPTS = 2
+_FAMILIAR = (
+    "Connection refused",
+    "Name or service not known",
+    "Temporary failure in name resolution",
+    "Network is unreachable",
+    "No route to host",
+)
 _NOT_FOUND = frozenset({"404", "NoSuchKey", "NoSuchBucket", "NotFound"})
 _FORBIDDEN = frozenset({"401", "403", "AccessDenied", "Forbidden"})
 
@@ -263,7 +269,7 @@ def _explain(error: Exception) -> str:
     if "CERTIFICATE_VERIFY_FAILED" in text:
         reason = text.rsplit("verify failed: ", maxsplit=1)[-1].split(" (_ssl", maxsplit=1)[0]
         return f"the certificate is not trusted ({reason})"
-    for words in ("Connection refused", "Name or service not known", "Network is unreachable"):
+    for words in _FAMILIAR:
         if words in text:
             return words
     if isinstance(error.__cause__, urllib3.exceptions.TimeoutError):

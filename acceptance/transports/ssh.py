@@ -21,6 +21,7 @@ from acceptance.guard.commands import Call
 from acceptance.guard.deeds import LOGIN, ROOT, TUNNEL
 from acceptance.ledger import Ledger
 from acceptance.target import Server
+from acceptance.transports import helper
 from acceptance.transports.batch import Deliver, RemoteShell, check, preamble
 from acceptance.transports.host import Result
 from acceptance.transports.rounds import Batcher
@@ -111,6 +112,10 @@ class SshHost:
         """Register the caller as a collector while the block lasts: see `Batcher`."""
         return self._batcher.collector()
 
+    def done(self) -> None:
+        """Tell that the calling collector will run nothing more: see `Batcher`."""
+        self._batcher.done()
+
     def forget(self) -> None:
         """Forget all results, so that equal calls are sent again."""
         self._batcher.forget()
@@ -128,8 +133,8 @@ class SshHost:
         return await self._batcher.run(calls)
 
     async def can_be_root(self) -> bool:
-        """Tell whether privileged commands run in a shell of root's; False if none is declared."""
-        if self.server.privilege.method == "none":
+        """Tell whether there is a shell of root's for privileged commands; False if none is declared."""
+        if self.server.privilege.method == "none" or self.server.privilege.helper:
             return False
         try:
             await self._root.get()
@@ -187,15 +192,51 @@ class SshHost:
             self._directory = None
 
     async def _send(self, calls: Sequence[Call], deliver: Deliver) -> None:
-        with_root = self.server.privilege.method != "none"
+        privilege = self.server.privilege
+        if privilege.helper:
+            await self._send_with_helper(privilege.helper, calls, deliver)
+            return
+        with_root = privilege.method != "none"
         plain: list[int] = []
         privileged: list[int] = []
         for index, call in enumerate(calls):
             (privileged if with_root and call.command.privileged else plain).append(index)
         await asyncio.gather(
             self._send_over(self._plain, calls, plain, deliver),
-            self._send_over(self._root, calls, privileged, deliver),
+            self._send_as_root(calls, privileged, deliver),
         )
+
+    async def _send_as_root(self, calls: Sequence[Call], chosen: Sequence[int], deliver: Deliver) -> None:
+        """Send to root's shell; if there is none, what can do without goes to the login's."""
+        if chosen and not await self.can_be_root():
+            plain = [index for index in chosen if calls[index].command.plain_too]
+            await self._send_over(self._plain, calls, plain, deliver)
+            chosen = [index for index in chosen if index not in plain]
+        await self._send_over(self._root, calls, chosen, deliver)
+
+    async def _send_with_helper(self, path: str, calls: Sequence[Call], deliver: Deliver) -> None:
+        """Send everything to the login's shell; sudo runs the helper for what is privileged.
+
+        What can do without root is sent once more, plainly, if the helper did not run it.
+        """
+        sudo = self.server.tools.sudo
+        helped = [call.command.privileged and not call.command.any_file for call in calls]
+        sent = [
+            helper.through(sudo, path, call) if through else call
+            for call, through in zip(calls, helped, strict=True)
+        ]
+        plain: list[int] = []
+
+        def hand_over(index: int, outcome: Result | UnavailableError) -> None:
+            if isinstance(outcome, Result) and helped[index]:
+                outcome = helper.answered(calls[index], outcome)
+            if isinstance(outcome, UnavailableError) and calls[index].command.plain_too:
+                plain.append(index)
+            else:
+                deliver(index, outcome)
+
+        await self._send_over(self._plain, sent, range(len(sent)), hand_over)
+        await self._send_over(self._plain, calls, plain, deliver)
 
     async def _send_over(
         self, kept: _Once[RemoteShell], calls: Sequence[Call], chosen: Sequence[int], deliver: Deliver

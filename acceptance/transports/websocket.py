@@ -10,8 +10,10 @@ from contextlib import asynccontextmanager
 import websockets.exceptions
 from pydantic import BaseModel, ConfigDict
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.http11 import Response
 
 from acceptance.errors import UnavailableError
+from acceptance.excerpt import beginning, cut
 from acceptance.guard import Guard
 from acceptance.guard.messages import UPGRADE_REQUEST, Message
 from acceptance.ledger import Ledger
@@ -22,12 +24,20 @@ CLOSED = "closed"
 """What `receive` tells when the other side closed instead of answering."""
 
 
+class _Connect(connect):
+    """Takes a redirect for a refusal: where it leads is not declared."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        """Follow none."""
+        return exc
+
+
 class Handshake(BaseModel):
     """How the server answered the upgrade request.
 
     Attributes:
         status: 101 if it switched protocols.
-        detail: the refusal's body, or why the upgraded stream was not a websocket.
+        detail: where a redirect leads, the refusal's body, or why the upgraded stream was not a websocket.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -98,7 +108,7 @@ class WebSocket:
         started = time.perf_counter()
         connection: ClientConnection | None = None
         try:
-            connection = await connect(
+            connection = await _Connect(
                 f"wss://{self._public.name}{path}",
                 host=self._public.https.address,
                 port=self._public.https.port,
@@ -113,8 +123,7 @@ class WebSocket:
             )
             handshake = Handshake(status=101)
         except websockets.exceptions.InvalidStatus as refused:
-            body = refused.response.body[:200].decode("utf-8", errors="replace")
-            handshake = Handshake(status=refused.response.status_code, detail=" ".join(body.split()))
+            handshake = _refused(refused.response)
         except websockets.exceptions.InvalidHandshake as error:
             handshake = Handshake(status=0, detail=str(error))
         except (OSError, EOFError, TimeoutError) as error:
@@ -136,3 +145,9 @@ class WebSocket:
             yield handshake, Socket(connection, self._guard, self._ledger, self._namespace)
         finally:
             await connection.close()
+
+
+def _refused(response: Response) -> Handshake:
+    where = response.headers.get_all("Location")
+    detail = f"redirects to {cut(where[0], 160)}" if where else beginning(response.body or b"", 160)
+    return Handshake(status=response.status_code, detail=detail)

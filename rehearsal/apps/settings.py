@@ -16,6 +16,7 @@ class Settings:
         intake_secret: blank means unset: the intake then refuses everything with 503.
         production: NODE_ENV is `production`; better-auth limits sign-ins only then.
         ping_interval_ms: Engine.IO's pingInterval; real servers use 25000.
+        sign_in_limit: sign-ins per client and ten seconds; better-auth's default is 3.
     """
 
     host: str
@@ -29,6 +30,7 @@ class Settings:
     documenso_secret: str = field(repr=False)
     production: bool
     ping_interval_ms: int
+    sign_in_limit: int
     knobs: Path | None
 
     @classmethod
@@ -36,7 +38,7 @@ class Settings:
         """Read the variables; every one has a default, so that a stand-in always starts.
 
         Raises:
-            ValueError: PORT or REHEARSAL_PING_INTERVAL_MS is not a number.
+            ValueError: PORT or a REHEARSAL_ number is not a number.
         """
         app_url = environment.get("APP_URL", "http://127.0.0.1:3000")
         knobs = environment.get("REHEARSAL_KNOBS", "")
@@ -52,5 +54,6 @@ class Settings:
             documenso_secret=environment.get("DOCUMENSO_WEBHOOK_SECRET", "").strip(),
             production=environment.get("NODE_ENV") == "production",
             ping_interval_ms=int(environment.get("REHEARSAL_PING_INTERVAL_MS", "25000")),
+            sign_in_limit=int(environment.get("REHEARSAL_SIGN_IN_LIMIT", "3")),
             knobs=Path(knobs) if knobs else None,
         )

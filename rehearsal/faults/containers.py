@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from rehearsal.faults import tools
 from rehearsal.faults.base import Course, fault
-from rehearsal.runtime.spec import Container
+from rehearsal.runtime.spec import Container, Published
 from rehearsal.services import nginx, registry
 from rehearsal.site import APP, WORKER
 
@@ -163,6 +163,20 @@ def port_public(stack: Stack) -> Course:
     before = stack.container(APP).spec
     public = replace(before.published[0], host_address="0.0.0.0", bind=before.published[0].host_address)  # noqa: S104
     yield from _recreated(stack, APP, replace(before, published=(public,)))
+
+
+@fault(
+    "container-database-public",
+    notice="nothing; the whole internet can try the database's passwords",
+    reddens=("containers.port", "containers.port-private"),
+    touches=_OF_CONTAINERS,
+)
+def database_public(stack: Stack) -> Course:
+    """Publish PostgreSQL on every address as far as docker tells; it is bound to loopback still."""
+    before = stack.container("postgres").spec
+    bind = stack.container(APP).spec.published[0].host_address
+    public = Published("0.0.0.0", 5432, 5432, bind=bind)  # noqa: S104
+    yield from _recreated(stack, "postgres", replace(before, published=(public,)))
 
 
 @fault(

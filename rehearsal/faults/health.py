@@ -90,7 +90,7 @@ def redis_stopped(stack: Stack) -> Course:
     "postgres-stopped",
     notice="error pages wherever data should be",
     reddens=("containers.running", "health.authenticated", "api.berths", "pages.berths", "pages.deal"),
-    touches=("containers", "logs", "health", "api", "pages", "database_settings", "storage"),
+    touches=("containers", "logs", "health", "api", "session", "pages", "database_settings", "storage"),
 )
 def postgres_stopped(stack: Stack) -> Course:
     """Stop PostgreSQL."""

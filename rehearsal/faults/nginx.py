@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from rehearsal.faults import tools
 from rehearsal.faults.base import Course, fault
 from rehearsal.services import nginx, pki
+from rehearsal.site import APP
 
 if TYPE_CHECKING:
     from rehearsal.stack import Stack
@@ -24,6 +26,7 @@ def not_linked(stack: Stack) -> Course:
     """Take the link away without a reload, so that the running nginx does not show it yet."""
     with tools.moved_away(stack.site.nginx / "sites-enabled" / nginx.VHOST):
         yield
+    tools.reload_nginx(stack)
 
 
 @fault(
@@ -59,6 +62,20 @@ def certificate_missing(stack: Stack) -> Course:
 def not_reloaded(stack: Stack) -> Course:
     """Edit the vhost without a reload."""
     with tools.unloaded(stack, "    client_max_body_size", "    # corrected\n    client_max_body_size"):
+        yield
+
+
+@fault(
+    "nginx-replaced-unnoticed",
+    notice="nothing: a vhost came by `cp -p` or `rsync -a` with an old date, and nginx was not reloaded",
+    touches=("nginx",),
+    blinds=True,
+)
+def replaced_unnoticed(stack: Stack) -> Course:
+    """Replace the vhost's content under its old modification time, without a reload."""
+    path = nginx.vhost(stack.site)
+    with tools.unloaded(stack, "    client_max_body_size", "    # corrected\n    client_max_body_size"):
+        os.utime(path, (0, 0))
         yield
 
 
@@ -235,6 +252,9 @@ def buffering(stack: Stack) -> Course:
     touches=("nginx", "realtime"),
 )
 def cuts_idle(stack: Stack) -> Course:
-    """Cut idle connections sooner than the app's heartbeat comes."""
-    with tools.vhost(stack, "proxy_read_timeout 300;", "proxy_read_timeout 1;"):
+    """Cut idle connections sooner than the app's heartbeat comes, but later than a slow answer does."""
+    with (
+        tools.knob(stack, APP, ping_s=8),
+        tools.vhost(stack, "proxy_read_timeout 300;", "proxy_read_timeout 4;"),
+    ):
         yield

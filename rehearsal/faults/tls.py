@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
 from rehearsal.faults import tools
@@ -115,6 +116,24 @@ def renewal_missing(stack: Stack) -> Course:
     """Take certbot's renewal configuration away."""
     with tools.moved_away(pki.renewal_file(stack.site)):
         yield
+
+
+@fault(
+    "tls-renewal-of-another-lineage",
+    notice="nothing: certbot renews a second certificate for the name, which nginx does not serve",
+    reddens=("tls.renewal",),
+    touches=("certificates",),
+)
+def renewal_of_another_lineage(stack: Stack) -> Course:
+    """Get a newer certificate in a lineage of its own, and drop the renewal of the one that is served."""
+    site, other = stack.site, f"{HOSTNAME}-0001"
+    pki.install(site, pki.issue(site, [HOSTNAME], days_left=90), name=other)
+    pki.write_renewal(site, other)
+    with tools.moved_away(pki.renewal_file(site)):
+        yield
+    pki.renewal_file(site, other).unlink()
+    for kind in ("archive", "live"):
+        shutil.rmtree(site.letsencrypt / kind / other)
 
 
 @fault(

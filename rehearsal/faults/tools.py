@@ -97,10 +97,11 @@ def vhost(stack: Stack, old: str, new: str) -> Iterator[None]:
 
 @contextmanager
 def unloaded(stack: Stack, old: str, new: str) -> Iterator[None]:
-    """Edit the CRM's vhost without reloading nginx."""
+    """Edit the CRM's vhost without reloading nginx; reload it once the edit is undone."""
     time.sleep(AFTER_RELOAD_S)
     with edited(nginx.vhost(stack.site), old, new):
         yield
+    reload_nginx(stack)
 
 
 @contextmanager

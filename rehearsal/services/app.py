@@ -16,6 +16,9 @@ PORT = 3000
 COMPOSE_FILE = "docker-compose.prod.yml"
 QUEUES = 2
 
+_SIGN_IN_LIMIT = 60
+"""Per ten seconds: a kept rehearsal is judged again and again; one run signs in once and tries once wrongly."""
+
 _PING_INTERVAL_MS = 2000
 
 _COMPOSE = """\
@@ -183,6 +186,7 @@ def _image_env(site: Site, service: str) -> dict[str, str]:
         "PYTHONDONTWRITEBYTECODE": "1",
         "REHEARSAL_KNOBS": str(site.knobs(service)),
         "REHEARSAL_PING_INTERVAL_MS": str(_PING_INTERVAL_MS),
+        "REHEARSAL_SIGN_IN_LIMIT": str(_SIGN_IN_LIMIT),
     }
 
 

@@ -67,9 +67,10 @@ def test_image_references(containers: Containers, target: Target) -> None:
 
 
 @pytest.mark.item("containers.images")
-def test_images_of_one_commit(containers: Containers, target: Target) -> None:
+def test_images_of_one_commit(containers: Containers, registry: Registry, target: Target) -> None:
     """App and worker come from one commit. A worker of yesterday writes jobs that the app cannot read."""
-    revisions = containers.revisions(target.compose.built_names)
+    tagged = registry.tagged(target.compose.commit)
+    revisions = containers.revisions(target.compose.built_names, tagged)
     wanted = target.compose.commit or next(iter(revisions.values()))
     verify(
         set(revisions.values()) == {wanted},
@@ -85,19 +86,26 @@ def test_image_is_the_registrys(
     containers: Containers, registry: Registry, target: Target, kind: str
 ) -> None:
     """What runs is what the registry serves now. A name like `latest` stays on an old image until a pull."""
-    service = target.compose.of_kind(kind).name
-    digest, pulled = registry.digest(service), containers.digests_of(service)
+    service = target.compose.of_kind(kind)
+    digest, pulled = registry.digest(service), containers.digests_of(service.name)
     verify(
         digest in pulled,
-        expected=f"{digest}, to which {registry.references[service]} points in the registry",
+        expected=f"{digest}, to which {service.image} points in the registry",
         seen=", ".join(pulled),
-        source=containers.source_of(service),
+        source=containers.source_of(service.name),
     )
 
 
 @pytest.mark.item("containers.port")
 def test_port(containers: Containers, target: Target) -> None:
-    """The app publishes the declared port. It is where nginx sends every request."""
+    """The declared port is published and no other. It is where nginx sends every request."""
+    undeclared = containers.undeclared(target.compose.services)
+    verify(
+        not undeclared,
+        expected=f"nothing but {', '.join(target.compose.published)}",
+        seen="; ".join(undeclared) or "nothing else",
+        source=containers.source,
+    )
     unpublished = containers.unpublished(target.compose.services)
     verify(
         not unpublished,
@@ -109,7 +117,7 @@ def test_port(containers: Containers, target: Target) -> None:
 
 @pytest.mark.item("containers.port-private")
 def test_port_is_private(containers: Containers, target: Target) -> None:
-    """The app's port is bound to loopback, IPv4 and IPv6. Docker opens the firewall for any other address."""
+    """Ports are bound to loopback, IPv4 and IPv6. Docker opens the firewall for any other address."""
     exposed = containers.exposed(target.compose.services)
     verify(
         not exposed,
@@ -135,7 +143,8 @@ def test_volumes(containers: Containers, target: Target) -> None:
 def test_environment_is_current(containers: Containers, env_file: EnvFile, target: Target) -> None:
     """The containers hold the values of the .env file. Editing it has no effect on them."""
     wanted = env_file.expected_in_containers(target.compose.interpolation_only)
-    stale = containers.stale(target.compose.services, wanted)
+    assumed = target.is_assumed("compose.services.env_file")
+    stale = containers.stale(target.compose.services, wanted, assumed=assumed)
     verify(
         not stale,
         expected=f"the {len(wanted)} variables of {env_file.path}, with equal values",

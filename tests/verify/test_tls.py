@@ -57,12 +57,12 @@ def test_no_old_protocol(tls: Tls) -> None:
 
 @pytest.mark.item("tls.served-is-current")
 def test_newest_certificate_is_served(tls: Tls, certificates: Certificates) -> None:
-    """The server serves the newest certificate on the disk.
+    """The server serves the newest certificate of its lineage on the disk.
 
     A renewed certificate that nginx was not told of helps nobody: the old one expires while certbot
     reports success.
     """
-    newest = certificates.newest(tls.name)
+    newest = certificates.newest(tls.name, tls.leaf.fingerprint)
     verify(
         newest is not None and newest.certificate.fingerprint == tls.leaf.fingerprint,
         expected=f"{newest.path}: {newest.certificate.summary}"
@@ -74,12 +74,12 @@ def test_newest_certificate_is_served(tls: Tls, certificates: Certificates) -> N
 
 
 @pytest.mark.item("tls.renewal")
-def test_renewal_is_configured(certificates: Certificates, target: Target) -> None:
-    """Certbot knows how to renew the certificate for the name.
+def test_renewal_is_configured(tls: Tls, certificates: Certificates, target: Target) -> None:
+    """Certbot knows how to renew the certificate that is served.
 
     A certificate without renewal settings works for 90 days and then takes the site down.
     """
-    renewals = certificates.renewals(target.public.name)
+    renewals = certificates.renewals(target.public.name, tls.leaf.fingerprint)
     verify(
         bool(renewals),
         expected=f"a file in {certificates.directory}/renewal for {target.public.name}",
@@ -89,12 +89,13 @@ def test_renewal_is_configured(certificates: Certificates, target: Target) -> No
 
 
 @pytest.mark.item("tls.renewal")
-def test_renewal_asks_the_real_authority(certificates: Certificates, target: Target) -> None:
+def test_renewal_asks_the_real_authority(tls: Tls, certificates: Certificates, target: Target) -> None:
     """The next renewal asks the production certificate authority.
 
     The staging one issues certificates that no browser trusts.
     """
-    servers = [one.server for one in certificates.renewals(target.public.name)]
+    renewals = certificates.renewals(target.public.name, tls.leaf.fingerprint)
+    servers = [one.server for one in renewals]
     verify(
         not any("staging" in server for server in servers),
         expected="no staging server",

@@ -68,12 +68,14 @@ class _RateLimit:
     The window starts anew with each counted request; a refused one is not counted.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, sign_ins: int) -> None:
+        self._sign_ins = sign_ins
         self._seen: dict[tuple[str, str], tuple[int, float]] = {}
 
     def retry_after(self, client: str, path: str) -> int:
         """Count the request; return 0, or the seconds to wait if it is one too many."""
-        limit = 3 if path.startswith(("/sign-in", "/sign-up", "/change-password")) else 100
+        limited = path.startswith(("/sign-in", "/sign-up", "/change-password"))
+        limit = self._sign_ins if limited else 100
         now = time.monotonic()
         count, last = self._seen.get((client, path), (0, now))
         if now - last >= _WINDOW_S:
@@ -91,7 +93,7 @@ class Auth:
         self._settings = settings
         self._database = database
         self._knobs = knobs
-        self._rate_limit = _RateLimit()
+        self._rate_limit = _RateLimit(settings.sign_in_limit)
         self._handlers = {
             ("GET", "/ok"): self._ok,
             ("GET", "/get-session"): self._get_session,

@@ -64,13 +64,14 @@ class Realtime:
         self._auth = auth
         self._knobs = knobs
         self._pages = pages
+        self._ping_interval_s = settings.ping_interval_ms / 1000
         logger = _logger(settings.redis_url)
         self._server = socketio.AsyncServer(
             async_mode="asgi",
             client_manager=socketio.AsyncRedisManager(settings.redis_url, logger=logger),
             namespaces="*",
             cors_allowed_origins=[],
-            ping_interval=settings.ping_interval_ms / 1000,
+            ping_interval=self._ping_interval_s,
             ping_timeout=_PING_TIMEOUT_S,
             max_http_buffer_size=_MAX_PAYLOAD,
             http_compression=False,
@@ -91,6 +92,7 @@ class Realtime:
             await self._pages(scope, receive, send)
             return
         self._server.eio.allow_upgrades = self._knobs.word("realtime") != "no-upgrade"
+        self._server.eio.ping_interval = self._knobs.number("ping_s") or self._ping_interval_s
         refusal = self._refusal(scope)
         if scope["type"] == "websocket":
             await self._websocket(refusal, scope, receive, send)

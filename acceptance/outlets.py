@@ -1,0 +1,91 @@
+"""The ways by which text leaves pytest itself: terminal, reports of tests, log records, warnings.
+
+What the suite prints is cleaned where it is made. This is for everything else: captured output, logging of
+libraries with --log-cli-level=DEBUG, the warnings' summary, tracebacks of mistakes with --showlocals.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Generator
+from typing import Any, TextIO
+
+import pytest
+
+from acceptance.redaction import Redactor
+from acceptance.report.text import visible
+
+_Factory = Callable[..., logging.LogRecord]
+
+
+class RedactedStream:
+    """A text stream that writes no known secret; a pytest-internal traceback also loses anchored ones."""
+
+    def __init__(self, stream: TextIO, redactor: Redactor) -> None:
+        self._stream = stream
+        self._redactor = redactor
+
+    def write(self, text: str) -> int:
+        """Write the text without secrets and return the length of what was given."""
+        is_internal = text.startswith("INTERNALERROR>")
+        self._stream.write(self._redactor.clean(text) if is_internal else self._redactor.scrub(text))
+        return len(text)
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the stream has
+        """Return anything else from the stream itself."""
+        return getattr(self._stream, name)
+
+
+class Outlets:
+    """A pytest plugin that lets a run's redactor see what pytest and the libraries would print."""
+
+    def __init__(self, redactor: Redactor) -> None:
+        self._redactor = redactor
+        self._factory: _Factory = logging.getLogRecordFactory()
+        logging.setLogRecordFactory(self._record)
+
+    def shown(self, text: str) -> str:
+        """Return remote text as it may be printed: without secrets and without control characters."""
+        return visible(self._redactor.clean(text))
+
+    def _record(self, *args: Any, **kwargs: Any) -> logging.LogRecord:  # noqa: ANN401 - as logging defines it
+        record = self._factory(*args, **kwargs)
+        record.msg, record.args = self.shown(record.getMessage()), ()
+        if record.exc_info:
+            record.exc_text = self.shown(logging.Formatter().formatException(record.exc_info))
+        return record
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        """Put the redactor between the terminal reporter and its stream."""
+        reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+        if reporter is not None:
+            reporter._tw._file = RedactedStream(reporter._tw._file, self._redactor)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_make_collect_report(self) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+        """Clean what a test file that cannot be collected is reported with."""
+        report = yield
+        if report.failed:
+            report.longrepr = self.shown(report.longreprtext)
+        self._clean_sections(report)
+        return report
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_makereport(self) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Clean captured output, of setup and teardown too."""
+        report = yield
+        self._clean_sections(report)
+        return report
+
+    def _clean_sections(self, report: pytest.CollectReport | pytest.TestReport) -> None:
+        report.sections = [(title, self.shown(text)) for title, text in report.sections]
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_warning_recorded(self, warning_message: Any) -> None:  # noqa: ANN401 - warnings.WarningMessage
+        """Clean a warning before it is kept for the summary."""
+        warning_message.message = UserWarning(self.shown(str(warning_message.message)))
+
+    def pytest_unconfigure(self) -> None:
+        """Give logging its own records back."""
+        logging.setLogRecordFactory(self._factory)
