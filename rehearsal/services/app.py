@@ -17,7 +17,7 @@ COMPOSE_FILE = "docker-compose.prod.yml"
 QUEUES = 2
 
 _SIGN_IN_LIMIT = 60
-"""Per ten seconds: a kept rehearsal is judged again and again; one run signs in once and tries once wrongly."""
+"""Per ten seconds: a kept rehearsal is judged again and again, and each run tries twice."""
 
 _PING_INTERVAL_MS = 2000
 
