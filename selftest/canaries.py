@@ -9,7 +9,7 @@ import re
 import secrets
 import shlex
 import string
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import product
 from pathlib import Path
 from urllib.parse import quote, unquote
@@ -76,7 +76,7 @@ def _unescaped(match: re.Match[str]) -> str:
 
 
 def _readings(text: str) -> Iterator[str]:
-    undo = {
+    undo: dict[str, Callable[[str], str]] = {
         "&": html.unescape,
         "%": unquote,
         "\\": lambda given: _BACKSLASH.sub(_unescaped, given),

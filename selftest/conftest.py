@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from rehearsal.client import Rehearsal, boot
+from selftest import hostile
 from selftest.matrix import Table
 
 _TABLE = pytest.StashKey[Table]()
@@ -17,6 +18,13 @@ def rehearsal() -> Iterator[Rehearsal]:
     """A healthy rehearsal; a test that changes it must put it back."""
     with boot(lambda _line: None) as booted:
         yield booted
+
+
+@pytest.fixture(scope="session")
+def hostile_runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[hostile.Runs]:
+    """Runs against a rehearsal of their own that shows secrets and markup wherever it can."""
+    with hostile.runs(tmp_path_factory.mktemp("hostile")) as runs:
+        yield runs
 
 
 @pytest.fixture

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import re
 import shlex
 import ssl
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -20,6 +22,7 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from rehearsal.client import Rehearsal, boot
+from rehearsal.namespace import REPOSITORY
 from rehearsal.runtime import clock
 from rehearsal.services import nginx, pki, postgres
 from rehearsal.services.files import write
@@ -145,7 +148,9 @@ class _Answers(BaseHTTPRequestHandler):
             form = list(forms(self.server.known["body"]).values())
             self._send(500, f"{form[next(self.server.turn) % len(form)]} {brought} {LINK}")
         elif self.command == "POST":
-            self._send(401, json.dumps({"code": f"{self.server.known['body']} {CLOSING}", "message": brought}))
+            self._send(
+                401, json.dumps({"code": f"{self.server.known['body']} {CLOSING}", "message": brought})
+            )
         else:
             self._send(200, self._page(brought), "text/html")
 
@@ -187,7 +192,9 @@ class _Answers(BaseHTTPRequestHandler):
         self.send_header("content-type", kind)
         self.send_header("content-length", str(len(data)))
         self.send_header("strict-transport-security", f"{header} {IMAGE}")
-        self.send_header("location", f"javascript:fired()?{header}&token={self.server.planted.unknown['cookie']}")
+        self.send_header(
+            "location", f"javascript:fired()?{header}&token={self.server.planted.unknown['cookie']}"
+        )
         if cookie:
             self.send_header("set-cookie", cookie)
         self.end_headers()
@@ -305,7 +312,8 @@ def _certificate(site: Site, planted: Planted) -> Path:
     pki.install(site, issued)
     renewal = pki.renewal_file(site)
     renewal.write_text(
-        renewal.read_text("utf-8").replace("= nginx\n", f"= {planted.known['certificate']} {CDATA}\n"), "utf-8"
+        renewal.read_text("utf-8").replace("= nginx\n", f"= {planted.known['certificate']} {CDATA}\n"),
+        "utf-8",
     )
     return write(site.root / "peer.pem", issued.cert_pem + issued.chain_pem + issued.key_pem, mode=0o600)
 
@@ -394,3 +402,141 @@ def _target(rehearsal: Rehearsal, name: str, tools: dict[str, str], secure: Peer
     if secure.refuses:
         text = re.sub(r"^connect = .*$", f"connect = {secure.endpoint}", text, flags=re.MULTILINE)
     return write(rehearsal.target_file.with_name(f"{name}.toml"), text, mode=0o600)
+
+
+_BREAKS = '''\
+"""Checks that are mistakes, with secrets in hand."""
+
+import logging
+import sys
+import warnings
+from pathlib import Path
+
+import pytest
+
+TEXT = Path(__TEXT__).read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def talkative():
+    told = TEXT
+    print(told)
+    yield told
+    print(told, file=sys.stderr)
+
+
+@pytest.fixture
+def broken():
+    told = TEXT
+    raise RuntimeError(told)
+
+
+@pytest.mark.item("nginx.valid")
+def test_exception(talkative, containers, nginx):
+    """It breaks."""
+    local = {"told": talkative}
+    print(local, containers, nginx)
+    logging.getLogger("some.library").warning("told %s", talkative)
+    warnings.warn(talkative, stacklevel=1)
+    try:
+        raise OSError(talkative)
+    except OSError as error:
+        raise RuntimeError(talkative, local) from error
+
+
+@pytest.mark.item("nginx.valid")
+def test_difference(talkative):
+    """It compares."""
+    assert {"told": talkative} == {"told": talkative[:-3] + "x"}
+
+
+@pytest.mark.item("nginx.valid")
+def test_setup(broken):
+    """It does not get so far."""
+
+
+@pytest.mark.item("nginx.valid")
+@pytest.mark.parametrize("value", __MARKUP__)
+def test_id(value):
+    """<script>fired()</script>"><img src=x onerror=fired()>"""
+    raise ValueError(value)
+'''
+
+_MISTAKE = """\
+from pathlib import Path
+
+def pytest_runtest_logreport(report):
+    told = Path(__TEXT__).read_text(encoding="utf-8")
+    raise RuntimeError(told)
+"""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run left: its exit code, what it printed, and every file that it wrote."""
+
+    code: int
+    output: str
+    directory: Path
+
+    @property
+    def bundle(self) -> Path:
+        """The run's directory."""
+        return (self.directory / "reports" / "latest").resolve()
+
+
+@dataclass(frozen=True)
+class Runs:
+    """Runs of the whole gate against a hostile rehearsal.
+
+    Attributes:
+        showing: as verbose as pytest can be, with checks that break.
+        refusing: plain, but that nothing is captured.
+        broken: ended by a mistake in a plugin, told with everything.
+    """
+
+    planted: Planted
+    showing: Outcome
+    refusing: Outcome
+    broken: Outcome
+
+
+@contextmanager
+def runs(directory: Path) -> Iterator[Runs]:
+    """Run the gate against a hostile rehearsal in each way, all at the same time."""
+    with hostile() as place:
+        checks = write(directory / "checks" / "test_mistakes.py", _filled(_BREAKS, place.text))
+        write(directory / "plugins" / "mistaken.py", _filled(_MISTAKE, place.text))
+        wordy = ("-vv", "--showlocals", "--tb=long", "-rA", "--durations=3", "--log-cli-level=DEBUG")
+        files = directory / "showing"
+        own = (f"--log-file={files}/own.log", "--log-file-level=DEBUG", f"--junitxml={files}/own.xml")
+        ways = {
+            "showing": (place.showing, (*wordy, *own, "tests", str(checks))),
+            "refusing": (place.refusing, ("-s",)),
+            "broken": (place.showing, ("--full-trace", "--showlocals", "-p", "mistaken", "tests/verify/test_api.py")),
+        }
+        begun = {name: _begun(directory, name, target, options) for name, (target, options) in ways.items()}
+        yield Runs(place.planted, **{name: _ended(directory / name, process) for name, process in begun.items()})
+
+
+def _filled(template: str, text: Path) -> str:
+    return template.replace("__TEXT__", repr(str(text))).replace("__MARKUP__", repr(list(MARKUP)))
+
+
+def _begun(directory: Path, name: str, target: Path, options: tuple[str, ...]) -> subprocess.Popen[str]:
+    (directory / name).mkdir(parents=True)
+    gate = ("-m", "phase1_verify", "--target", str(target), "--reports", str(directory / name / "reports"))
+    return subprocess.Popen(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *gate, *options],
+        cwd=REPOSITORY,
+        env={**os.environ, "PYTHONPATH": str(directory / "plugins")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    )
+
+
+def _ended(directory: Path, process: subprocess.Popen[str]) -> Outcome:
+    output, _ = process.communicate(timeout=120)
+    return Outcome(process.returncode, output, directory)

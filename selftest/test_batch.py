@@ -7,6 +7,7 @@ import base64
 import contextlib
 import os
 import secrets
+import shutil
 from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
@@ -36,10 +37,10 @@ async def _no_words() -> str:
 
 @contextlib.asynccontextmanager
 async def local_shell(
-    notes: list[str] | None = None, pids: list[int] | None = None
+    notes: list[str] | None = None, pids: list[int] | None = None, path: str = os.defpath
 ) -> AsyncIterator[RemoteShell]:
     """Run the protocol on a shell of this machine."""
-    process = await asyncio.create_subprocess_exec("/bin/sh", stdin=PIPE, stdout=PIPE)
+    process = await asyncio.create_subprocess_exec("/bin/sh", stdin=PIPE, stdout=PIPE, env={"PATH": path})
     assert process.stdin is not None
     assert process.stdout is not None
     nonce = secrets.token_hex(16)
@@ -366,6 +367,47 @@ def test_a_mistake_while_sending_reaches_the_callers() -> None:
 
     with pytest.raises(ZeroDivisionError):
         asyncio.run(go())
+
+
+@pytest.mark.parametrize("missing", ["base64", "head", "tail"])
+def test_a_server_without_the_tools_gives_no_answer(missing: str, tmp_path: Path) -> None:
+    for tool in {"base64", "head", "tail", "timeout"} - {missing}:
+        (tmp_path / tool).symlink_to(str(shutil.which(tool)))
+
+    async def go() -> list[Outcome]:
+        async with local_shell(path=str(tmp_path)) as shell:
+            return await outcomes_of(shell, call(PING, "x"))
+
+    (outcome,) = asyncio.run(go())
+    assert isinstance(outcome, UnavailableError)
+    assert outcome.reason == "ping: the answer has no end"
+
+
+def test_a_collector_that_is_done_does_not_hold_up_the_others() -> None:
+    wire = Wire()
+    batcher = Batcher(wire.send)
+    others_served = asyncio.Event()
+
+    async def reading() -> str:
+        async with batcher.collector():
+            await batcher.run([call(PING, "a")])
+            batcher.done()
+            await others_served.wait()
+            return (await batcher.run([call(PING, "late")]))[0].text
+
+    async def waiting() -> None:
+        async with batcher.collector():
+            await batcher.run([call(PING, "b")])
+            await batcher.run([call(PING, "c")])
+            others_served.set()
+
+    async def go() -> str:
+        async with asyncio.timeout(10):
+            late, _ = await asyncio.gather(reading(), waiting())
+            return late
+
+    assert asyncio.run(go()) == "late"
+    assert wire.trips == [["ping a", "ping b"], ["ping c"], ["ping late"]]
 
 
 def test_base64_of_the_server_is_checked() -> None:

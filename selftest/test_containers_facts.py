@@ -18,7 +18,7 @@ import pytest
 from acceptance.access import Access
 from acceptance.errors import UnavailableError
 from acceptance.facts import containers, database_settings, logs
-from acceptance.facts.base import Known, known
+from acceptance.facts.base import Known, Unavailable, known
 from acceptance.facts.containers import Container, Containers, Port, nanoseconds
 from acceptance.facts.env_file import reduce
 from acceptance.facts.log_patterns import ErrorKind
@@ -376,6 +376,40 @@ def test_a_log_is_read_through_the_real_script(server: _Server) -> None:
     assert 'column "colour"' in log.describe(ErrorKind.UNDEFINED_COLUMN)
 
 
+def test_a_log_without_its_beginning_proves_nothing(server: _Server) -> None:
+    start = "2026-11-23T16:00:00Z"
+    server.has(
+        *(
+            _inspected(name, Id=letter * 64, State__StartedAt=start)
+            for name, letter in (("crm-app", "a"), ("crm-worker", "b"), ("postgres", "c"), ("redis", "d"))
+        )
+    )
+    server.logged("2026-11-23T16:00:59Z ready")
+    early = asyncio.run(logs.collect(server.access()))
+    server.logged("2026-11-23T16:01:01Z query")
+    late = asyncio.run(logs.collect(server.access()))
+    for name in ("crm-app", "postgres", "redis"):
+        assert early.evidence(name).begun_late_s == 59
+        assert late.the(name).was_read
+        with pytest.raises(UnavailableError, match="its beginning is gone"):
+            late.evidence(name)
+    assert "the first 61 s after the start" in late.evidence("crm-worker").describe(ErrorKind.OUT_OF_MEMORY)
+
+
+def test_nobody_waits_while_a_log_is_read(server: _Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    server.logged("2026-11-23T16:33:06Z fine")
+    access, told = server.access(), list[str]()
+
+    def attempt(*_: object) -> Unavailable:
+        told.append("read")
+        return Unavailable(reason="not read")
+
+    monkeypatch.setattr(access.host, "done", lambda: told.append("done"))
+    monkeypatch.setattr(logs, "_attempt", attempt)
+    asyncio.run(logs.collect(access))
+    assert told == ["done", "read"]
+
+
 def test_an_empty_log_and_one_without_reader_prove_nothing(server: _Server) -> None:
     server.logged()
     assert server.log_of().extent == f"empty since {STARTED}"
@@ -463,6 +497,12 @@ SETTINGS: dict[str, object] = {
         {"lc_messages": "de_DE.utf8", "log_line_prefix": "%m [%p] %e "},
         {"lc_messages": "de_DE.utf8", "log_error_verbosity": "verbose"},
         {"overrides": ["log_min_messages=error"]},
+        {"log_line_prefix": ""},
+        {"log_line_prefix": "%t:%r:%u@%d:[%p]:"},
+        {"log_line_prefix": "%m [%p]%q %u@%d|"},
+        {"log_line_prefix": "%m [%p] %q"},
+        {"log_line_prefix": "(%m)"},
+        {"log_line_prefix": "%m,"},
     ],
 )
 def test_settings_under_which_postgres_testifies(changes: dict[str, object]) -> None:
@@ -481,6 +521,10 @@ def test_settings_under_which_postgres_testifies(changes: dict[str, object]) -> 
         {"lc_messages": "de_DE.utf8", "log_line_prefix": "%e %m "},
         {"overrides": ["log_min_messages=panic"]},
         {"overrides": ["lc_messages=fr_FR.utf8"]},
+        {"log_line_prefix": "user=%u,db=%d"},
+        {"log_line_prefix": "%m [%p] %q%u@%d"},
+        {"log_line_prefix": "%m %e"},
+        {"log_line_prefix": "%m [%p] -"},
     ],
 )
 def test_settings_under_which_its_silence_proves_nothing(changes: dict[str, object]) -> None:

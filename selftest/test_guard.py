@@ -42,6 +42,7 @@ from acceptance.guard.approvals import asked
 from acceptance.guard.commands import (
     CONTAINERS_INSPECT,
     IMAGES_INSPECT,
+    NGINX_INCLUDES,
     NGINX_TEST,
     NGINX_TREE,
     Call,
@@ -380,6 +381,12 @@ def test_the_helper_is_enough_for_every_privileged_fact(helped: Target, tmp_path
     assert "ssh-root" not in names
     named_files = look.facts["nginx"].model_dump()["named_files"]
     assert named_files["state"] == "known"
+
+
+def test_the_helper_holds_nothing_that_reads_any_file() -> None:
+    assert NGINX_INCLUDES.privileged
+    assert NGINX_INCLUDES not in root_helper.reads()
+    assert f"\n{NGINX_INCLUDES.name})" not in root_helper.script(PRODUCTION)
 
 
 def answer(server: Server, call_: Call) -> str:

@@ -186,6 +186,15 @@ def test_other_ways_to_go_wrong(line: str, dialect: Dialect, kind: ErrorKind) ->
     assert classify(line, dialect) == {kind}
 
 
+@pytest.mark.parametrize(
+    ("prefix", "seen"),
+    [("user=a,db=crm", False), *((f"db=crm{end}", True) for end in (" ", ":", "|", ",", "]", ")"))],
+)
+def test_where_a_prefix_must_end(prefix: str, seen: bool) -> None:
+    line = f'{prefix}ERROR:  column "colour" does not exist at character 8'
+    assert bool(_events(line, "postgres")) == seen
+
+
 def test_two_errors_in_a_row_count_twice() -> None:
     one = RECORDED["cases"]["pg-caught"]["stderr"]
     assert _events(one + one) == [COLUMN, COLUMN]

@@ -15,7 +15,7 @@ import pytest
 
 from acceptance.errors import RefusedError, UnavailableError
 from acceptance.guard.commands import Call, Command, call
-from acceptance.target import Server
+from acceptance.target import Privilege, Server
 from acceptance.transports.host import Result
 from acceptance.transports.ssh import SshHost
 from acceptance.transports.ssh_client import explain_login
@@ -26,6 +26,7 @@ T = TypeVar("T")
 
 WHO = Command("who", "id -u", "self-test")
 WHO_AS_ROOT = Command("who-as-root", "id -u", "self-test", privileged=True)
+WHO_BY_ANY = Command("who-by-any", "id -u", "self-test", privileged=True, plain_too=True)
 ECHO = Command("echo", 'printf %s "$1"', "self-test")
 ECHO_AS_ROOT = Command("echo-as-root", 'printf %s "$1"', "self-test", privileged=True)
 SLOW = Command("slow", "echo begun; sleep 20", "self-test", timeout_s=30)
@@ -353,6 +354,26 @@ def test_su_with_a_wrong_password_is_tried_once_and_plain_calls_go_on(sshd: Sshd
     assert reasons == ["no root privilege: su: Authentication failure"] * 2
     assert plain == "61000\non"
     assert sshd.su_calls - before == 1
+
+
+@needs_root
+def test_what_can_do_without_root_is_run_by_root_where_that_works(sshd: Sshd) -> None:
+    async def use(host: SshHost) -> tuple[str, int]:
+        return await text_of(host, call(WHO), call(WHO_BY_ANY)), host.round_trips
+
+    assert on(sshd.server("su"), use, sshd.root_password) == ("61000\n0\n", 1)
+    assert on(sshd.server("su"), use, "wrong") == ("61000\n61000\n", 1)
+
+
+@needs_root
+def test_what_can_do_without_root_is_run_without_the_helper_too(sshd: Sshd) -> None:
+    async def use(host: SshHost) -> tuple[str, str]:
+        return await text_of(host, call(WHO_BY_ANY)), (await reason_of(host, call(WHO_AS_ROOT))).reason
+
+    helped = sshd.server().model_copy(update={"privilege": Privilege(method="sudo", helper="/nonexistent")})
+    who, reason = on(helped, use)
+    assert who == "61000\n"
+    assert reason.startswith("no root privilege for who-as-root")
 
 
 @needs_root

@@ -8,6 +8,7 @@ import pytest
 
 from acceptance import target
 from acceptance.errors import UsageError
+from acceptance.guard.commands import CONTAINER_LOG
 
 MINIMAL = """
 name = "example"
@@ -83,6 +84,14 @@ def test_assumed_keys_must_exist(tmp_path: Path) -> None:
     assert _load(tmp_path, 'assumed = ["compose.directory"]\n' + MINIMAL).is_assumed("compose.directory")
     with pytest.raises(UsageError, match=r"no such key: compose\.folder"):
         _load(tmp_path, 'assumed = ["compose.folder"]\n' + MINIMAL)
+
+
+def test_a_log_s_limit_stays_below_what_a_command_may_answer(tmp_path: Path) -> None:
+    largest = CONTAINER_LOG.max_bytes
+    assert _load(tmp_path, f"{MINIMAL}[logs]\nmax_bytes = {largest}\n").logs.max_bytes > 64 * 1024 * 1024
+    for wrong in (largest + 1, 0):
+        with pytest.raises(UsageError, match=r"logs\.max_bytes"):
+            _load(tmp_path, f"{MINIMAL}[logs]\nmax_bytes = {wrong}\n")
 
 
 def test_broken_toml_and_missing_files_are_one_sentence(tmp_path: Path) -> None:

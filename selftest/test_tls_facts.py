@@ -430,28 +430,45 @@ def test_no_private_key_is_fetched(certbot: Certbot) -> None:
     assert b"cert1.pem" in answer.stdout
 
 
-def test_renewal_settings(certbot: Certbot) -> None:
+def test_another_lineage_of_the_name_is_not_mixed_in(certbot: Certbot, authority: Authority) -> None:
+    other = f"{NAME}-0001"
+    seen_by_visitors = served(authority, certbot.add(1, lineage=other))
     target = target_for(certbot.directory.parent)
     seen = certbot.collect()
-    checks.test_renewal_is_configured(seen, target)
-    checks.test_renewal_asks_the_real_authority(seen, target)
+    checks.test_newest_certificate_is_served(seen_by_visitors, seen)
+    with pytest.raises(CheckFailedError, match="a file in"):
+        checks.test_renewal_is_configured(seen_by_visitors, seen, target)
+    (certbot.directory / "renewal" / f"{other}.conf").write_text(RENEWAL)
+    checks.test_renewal_is_configured(seen_by_visitors, certbot.collect(), target)
+    certbot.add(2, lineage=other)
+    with pytest.raises(CheckFailedError, match=rf"{other}/cert2\.pem"):
+        checks.test_newest_certificate_is_served(seen_by_visitors, certbot.collect())
+
+
+def test_renewal_settings(certbot: Certbot, authority: Authority) -> None:
+    tls = served(authority, certbot.add(2))
+    target = target_for(certbot.directory.parent)
+    seen = certbot.collect()
+    checks.test_renewal_is_configured(tls, seen, target)
+    checks.test_renewal_asks_the_real_authority(tls, seen, target)
     assert seen.renewals(NAME)[0].authenticator == "nginx"
 
     file = certbot.directory / "renewal" / f"{NAME}.conf"
     file.write_text(RENEWAL.replace("acme-v02", "acme-staging-v02"))
     with pytest.raises(CheckFailedError, match="staging"):
-        checks.test_renewal_asks_the_real_authority(certbot.collect(), target)
+        checks.test_renewal_asks_the_real_authority(tls, certbot.collect(), target)
     file.unlink()
     with pytest.raises(CheckFailedError, match="a file in"):
-        checks.test_renewal_is_configured(certbot.collect(), target)
+        checks.test_renewal_is_configured(tls, certbot.collect(), target)
 
 
-def test_missing_directory_is_known_and_unpermitted_one_is_not(tmp_path: Path) -> None:
+def test_missing_directory_is_known_and_unpermitted_one_is_not(tmp_path: Path, authority: Authority) -> None:
     target = target_for(tmp_path)
     seen = asyncio.run(certificate_facts.collect(access(target, LocalHost())))
     assert not seen.exists
+    tls = served(authority, authority.issue()[0])
     with pytest.raises(CheckFailedError):
-        checks.test_renewal_is_configured(seen, target)
+        checks.test_renewal_is_configured(tls, seen, target)
     with pytest.raises(UnavailableError, match="wrong password"):
         asyncio.run(certificate_facts.collect(access(target, LocalHost(root=False))))
 

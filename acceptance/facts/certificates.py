@@ -114,6 +114,7 @@ class Certificates(Fact):
         """Return the lineages by which a name is judged.
 
         Args:
+            name: the public name.
             fingerprint: of the certificate that is served for it. The lineage that it belongs to is the only
                 one that counts: what happens in another does not reach visitors. Without one, or if it
                 belongs to none, all that are for the name count.

@@ -480,8 +480,8 @@ class Containers(Fact):
             assumed: True if the plan does not say which services get the whole file.
 
         Raises:
-            UnavailableError: no service is declared to get the file or has no container, or the file is empty;
-                or some variables are only missing, and that they should be there is assumed.
+            UnavailableError: no service is declared to get the file, one has no container, the file is empty,
+                or variables are only missing and that they should be there is assumed.
         """
         containers = {service.name: self.the(service.name) for service in services if service.env_file}
         _declares(bool(containers), "service that gets the .env file", "env_file")
@@ -492,8 +492,8 @@ class Containers(Fact):
         if lacking and assumed and not differing:
             raise UnavailableError(
                 f"assumed name not found: variables of the .env file that are not in {'; '.join(lacking)}",
-                "if only the compose file uses them, list them under compose.interpolation_only in the target file; "
-                "if the service should have them, take compose.services.env_file off `assumed`",
+                "list those that only the compose file uses under compose.interpolation_only in the target file, "
+                "then take compose.services.env_file off `assumed`",
             )
         return differing + (() if assumed else lacking)
 

@@ -133,7 +133,13 @@ _WORTH_A_LOOK = re.compile(
 
 _TELLING = (
     *("does not exist", "has no field", "from-clause", "cached plan", "emory", "oom", "enomem", "node.js v"),
-    *("refused", "nhandled", "ncaught", *(code.lower() for code in CODES), *(name.lower() for name in _ROUTINES)),
+    *(
+        "refused",
+        "nhandled",
+        "ncaught",
+        *(code.lower() for code in CODES),
+        *(name.lower() for name in _ROUTINES),
+    ),
 )
 """Whatever has a meaning here holds one of these in lower case; most lines hold none."""
 

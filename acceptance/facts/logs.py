@@ -254,7 +254,9 @@ def read(
     """
     result.answered()
     if not result.stdout:
-        raise UnavailableError(f"the log of {service.name}: no answer ({result.stderr.strip() or 'no message'})")
+        raise UnavailableError(
+            f"the log of {service.name}: no answer ({result.stderr.strip() or 'no message'})"
+        )
     tally = _Tally(dialect, judged_since)
     inflated = _Inflated(result.stdout)
     for line in inflated:

@@ -6,6 +6,8 @@ import asyncio
 import re
 from typing import TYPE_CHECKING
 
+from pydantic import Field
+
 from acceptance.check import Source, not_applicable
 from acceptance.errors import UnavailableError
 from acceptance.facts.base import Attempt, Fact, Known, Noun, Unavailable, known
@@ -40,7 +42,7 @@ class Registry(Fact):
 
     references: dict[str, str]
     digests: dict[str, Attempt[str | None]]
-    of_commit: dict[str, Attempt[str | None]] = {}
+    of_commit: dict[str, Attempt[str | None]] = Field(default_factory=dict)
 
     def digest(self, service: Service) -> str:
         """Return the digest that the service's declared reference points to now, or `no such tag`.
@@ -86,7 +88,7 @@ def parse(reference: str) -> Reference:
 
 
 async def collect(access: Access) -> Registry:
-    """Ask for the digest of each built image's declared reference, and of the declared commit's, all at once."""
+    """Ask for the digests of each built image's declared reference and of the declared commit's."""
     compose = access.target.compose
     references = {service.name: service.image for service in compose.services if service.built}
     tagged = tuple(references) if compose.commit else ()

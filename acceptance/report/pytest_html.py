@@ -9,6 +9,7 @@ that allows the page's own script and style and nothing else).
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Callable, Generator, Mapping
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+import pytest_html
 from pytest_html.basereport import BaseReport
 from pytest_metadata.plugin import metadata_key
 
@@ -24,10 +26,12 @@ from acceptance.check import Evidence
 from acceptance.evidence.record import CheckRecord, ItemRecord, RunRecord
 from acceptance.outcome import Outcome, Severity, graded
 from acceptance.report import view
-from acceptance.report.signoff import digest, shortened
+from acceptance.report.signoff import LARGEST, LIMITS, digest, shortened
 from acceptance.report.text import visible
 
 _AnyReport = pytest.TestReport | pytest.CollectReport
+
+_RESOURCES: Final = Path(pytest_html.__file__).parent / "resources"
 
 _PLACES: Final = {
     Outcome.FAIL: "failed",
@@ -82,6 +86,15 @@ a, #results-table, .filters button, .collapse button { color: #1c2329; font-size
 
 _WITHOUT_SCRIPT: Final = ".summary, #results-table, #environment, #environment-header { display: none; }"
 
+_SHARED: Final = LARGEST - 200_000
+"""Bytes that the checks of a page share; pytest-html's script and style take the rest."""
+
+_ROW: Final = 2500
+"""Bytes of a check's row but for what is told of it, twice over: once for the script, once in the table."""
+
+_LEAST: Final = 400
+"""Bytes that are told of a check however many there are."""
+
 _ELEMENT = re.compile(r"<(script|style)[^>]*>(.*?)</\1>", re.DOTALL)
 
 
@@ -114,6 +127,7 @@ class HtmlRows:
         self._items = items
         self._environment = environment
         self._shown: Counter[str] = Counter()
+        self._checks = 0
         self._report: Any = None
 
     @pytest.hookimpl(tryfirst=True)
@@ -122,6 +136,10 @@ class HtmlRows:
         metadata = session.config.stash[metadata_key]
         metadata.clear()
         metadata.update({visible(name): _text(value) for name, value in self._environment.items()})
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Note how many checks share the page."""
+        self._checks = len(session.items)
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, object, object]:
@@ -180,9 +198,9 @@ class HtmlRows:
         """Replace the log of a row by the check's evidence; what no record belongs to keeps its traceback."""
         check = self._lookup(report.nodeid)
         if check is not None:
-            data[:] = [_text(line) for line in _details(check)]
+            data[:] = [_text(line) for line in _details(check, self._checks)]
         elif report.longreprtext:
-            data[:] = [_text(report.longreprtext)]
+            data[:] = [_text(shortened(report.longreprtext))]
         else:
             data.clear()
 
@@ -227,8 +245,10 @@ def finish(html: str, record: RunRecord) -> str:
 
 def _policy(page: str) -> str:
     allowed: dict[str, list[str]] = {"script": [], "style": []}
+    own = (_RESOURCES / "app.js").read_text(encoding="utf-8").strip()
     for kind, content in _ELEMENT.findall(page):
-        allowed[kind].append(f"'{digest(content)}'")
+        if kind == "style" or content.strip() == own:
+            allowed[kind].append(f"'{digest(content)}'")
     sources = "; ".join(f"{kind}-src {' '.join(hashes)}" for kind, hashes in allowed.items())
     return (
         '<meta http-equiv="Content-Security-Policy" '
@@ -274,15 +294,16 @@ def _listed(title: str, items: list[ItemRecord]) -> str:
 
 
 def _plain(record: RunRecord) -> str:
-    rows = "".join(_plain_row(item, check) for item in record.items for check in item.checks)
+    checks = [(item, check) for item in record.items for check in item.checks]
+    rows = "".join(_plain_row(item, check, len(checks)) for item, check in checks)
     return (
         '<h2>Checks</h2><table class="plain"><thead><tr><th>Outcome</th><th>Item</th><th>Claim</th>'
         f"<th>Severity</th><th>Evidence</th></tr></thead><tbody>{rows}</tbody></table>"
     )
 
 
-def _plain_row(item: ItemRecord, check: CheckRecord) -> str:
-    details = _text("\n".join(_details(check)))
+def _plain_row(item: ItemRecord, check: CheckRecord, checks: int) -> str:
+    details = _text("\n".join(_details(check, checks)))
     return (
         f'<tr>{_outcome_cell(graded(check.outcome, item.severity))}<td class="col-item">{_text(item.id)}</td>'
         f"<td>{_text(item.claim)}</td><td>{item.severity.value}</td>"
@@ -294,24 +315,42 @@ def _outcome_cell(outcome: Outcome) -> str:
     return f'<td class="col-outcome {outcome.value}">{view.SYMBOLS[outcome]} {view.WORDS[outcome]}</td>'
 
 
-def _details(check: CheckRecord) -> list[str]:
+def _details(check: CheckRecord, checks: int) -> list[str]:
+    """Return what is told of one of so many checks, cut to its share of the page."""
+    text = ""
+    for longest in LIMITS:
+        text = "\n".join(_told(check, longest))
+        if _weight(text) <= max(_SHARED // max(checks, 1) - _ROW, _LEAST):
+            break
+    else:
+        text = shortened(text, _LEAST)
+    return [f" {line}" if line.startswith("E") else line for line in text.split("\n")]
+
+
+def _weight(text: str) -> int:
+    """Return how many bytes of the page a text takes: for the page's script, and in the plain table."""
+    markup = _text(text)
+    return len(escape(json.dumps(markup))) + len(markup.encode())
+
+
+def _told(check: CheckRecord, longest: int) -> list[str]:
     lines = [check.title]
     if check.reason:
-        lines.append(f"reason    {check.reason}")
+        lines.append(f"reason    {shortened(check.reason, longest)}")
     if check.remedy:
-        lines.append(f"do        {check.remedy}")
+        lines.append(f"do        {shortened(check.remedy, longest)}")
     for evidence in check.evidence:
-        lines += ["", *_particulars(evidence)]
-    return [f" {line}" if line.startswith("E") else line for line in "\n".join(lines).split("\n")]
+        lines += ["", *_particulars(evidence, longest)]
+    return lines
 
 
-def _particulars(evidence: Evidence) -> list[str]:
+def _particulars(evidence: Evidence, longest: int) -> list[str]:
     return [
         f"claim     {'holds' if evidence.holds else 'does not hold'}",
-        f"expected  {shortened(evidence.expected)}",
-        f"seen      {shortened(evidence.seen)}",
-        f"where     {shortened(evidence.where)}",
-        f"again     {shortened(evidence.again)}",
+        f"expected  {shortened(evidence.expected, longest)}",
+        f"seen      {shortened(evidence.seen, longest)}",
+        f"where     {shortened(evidence.where, longest)}",
+        f"again     {shortened(evidence.again, longest)}",
     ]
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, pass_context
+from jinja2.runtime import Context
 from markupsafe import Markup
 
 from acceptance.evidence.decision import Decision
@@ -21,8 +22,11 @@ from acceptance.report import view
 from acceptance.report.text import visible
 
 _TEMPLATES: Final = Path(__file__).parent / "templates"
-_LONGEST_VALUE: Final = 4000
-"""Characters of one value; the page says when it shows less than there is."""
+LARGEST: Final = 5_000_000
+"""Bytes of a page with 500 checks; the record beside it holds everything."""
+
+LIMITS: Final = (4000, 1000, 250, 60)
+"""Characters of one value; a lower limit is taken if the page would be too large. It says where it cuts."""
 
 
 @dataclass(frozen=True)
@@ -50,26 +54,32 @@ def render(
     been replaced by visible escapes.
     """
     css = style()
-    return template("signoff.html.j2").render(
-        record=record,
-        decision=decision,
-        view=view,
-        images=images(record, pictures),
-        css=css,
-        policy=policy(css),
-        bars=timeline(record.looks),
-        failed=view.with_outcome(record, Outcome.FAIL),
-        warned=view.with_outcome(record, Outcome.WARN),
-        waived=view.with_outcome(record, Outcome.WAIVED),
-        questions=view.open_questions(record),
-        total=len(record.items) - len(view.planned(record)),
-    )
+    shown = {
+        "record": record,
+        "decision": decision,
+        "view": view,
+        "css": css,
+        "policy": policy(css),
+        "bars": timeline(record.looks),
+        "failed": view.with_outcome(record, Outcome.FAIL),
+        "warned": view.with_outcome(record, Outcome.WARN),
+        "waived": view.with_outcome(record, Outcome.WAIVED),
+        "questions": view.open_questions(record),
+        "total": len(record.items) - len(view.planned(record)),
+    }
+    sources = images(record, pictures)
+    page = ""
+    for longest, each in (*((limit, sources) for limit in LIMITS), (LIMITS[-1], {})):
+        page = template("signoff.html.j2").render(shown, images=each, longest=longest)
+        if len(page.encode()) <= LARGEST:
+            break
+    return page
 
 
-def images(record: RunRecord, pictures: Mapping[str, bytes]) -> dict[str, str]:
+def images(record: RunRecord, pictures: Mapping[str, bytes]) -> dict[str, Markup]:
     """Return the address of each of the record's screenshots, which holds the picture itself."""
     return {
-        shot.name: f"data:image/png;base64,{base64.b64encode(pictures[shot.name]).decode()}"
+        shot.name: Markup("data:image/png;base64,{}").format(base64.b64encode(pictures[shot.name]).decode())
         for shot in record.screenshots
         if hashlib.sha256(pictures.get(shot.name, b"")).hexdigest() == shot.sha256
     }
@@ -105,16 +115,19 @@ def timeline(looks: tuple[LookRecord, ...]) -> tuple[Bar, ...]:
     )
 
 
-def shortened(value: str) -> str:
+def shortened(value: str, longest: int = LIMITS[0]) -> str:
     """Return the value, or its beginning and a note on its length."""
-    if len(value) <= _LONGEST_VALUE:
+    if len(value) <= longest:
         return value
-    return f"{value[:_LONGEST_VALUE]}\n… the first {_LONGEST_VALUE} of {len(value)} characters"
+    return f"{value[:longest]}\n… the first {longest} of {len(value)} characters"
 
 
 @cache
 def template(name: str) -> Template:
-    """Return a page's template; every text that is put into it is escaped and made visible."""
+    """Return a page's template; every text that is put into it is shortened, made visible and escaped.
+
+    Texts are cut after `longest` characters, if the template is rendered with it.
+    """
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),
         autoescape=True,
@@ -123,9 +136,11 @@ def template(name: str) -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["shortened"] = shortened
     return environment.get_template(name)
 
 
-def _finalize(value: object) -> object:
-    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+@pass_context
+def _finalize(context: Context, value: object) -> object:
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    return visible(shortened(value, context.get("longest", LIMITS[0])))
