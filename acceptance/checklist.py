@@ -95,6 +95,10 @@ def load(directory: Path = DIRECTORY) -> Checklist:
             raise UsageError(f"{path}: {lines}; correct the file.") from error
         titles[phase.gate] = phase.title
         for entry in phase.item:
+            if entry.gates:
+                raise UsageError(
+                    f"{path}: {entry.id} has `gates`; they come from the file's `gate` and `also`."
+                )
             if entry.id in items:
                 raise UsageError(f"{path}: the id {entry.id} occurs twice; ids are never reused.")
             items[entry.id] = entry.model_copy(update={"gates": (phase.gate, *phase.also)})

@@ -15,7 +15,6 @@ from acceptance.errors import UnavailableError
 from acceptance.evidence.record import CheckRecord
 from acceptance.facts.base import Fact, Unavailable
 from acceptance.outcome import Outcome
-from acceptance.target import Target
 
 Check = Callable[..., None]
 
@@ -107,20 +106,32 @@ NO_VARIANT = Variant()
 def judge(
     check: Check,
     facts: Mapping[str, Fact | Unavailable],
-    target: Target,
+    given: Mapping[str, object],
     variant: Variant = NO_VARIANT,
 ) -> CheckRecord:
-    """Run one check, or one parametrisation of it, on facts that were collected before."""
-    given = variant.arguments
-    error: BaseException | None = None
+    """Run one check, or one parametrisation of it, on facts that were collected before.
+
+    Args:
+        check: the test function.
+        facts: by the names of their nouns.
+        given: what else a check may take, by name: `target`, `baseline`.
+        variant: the parametrisation.
+
+    Raises:
+        TypeError: the check takes something that is neither a fact nor given.
+    """
     names = tuple(inspect.signature(check).parameters)
-    wanted = tuple(name for name in names if name != "target" and name not in given)
+    others = {name: value for name, value in {**given, **variant.arguments}.items() if name in names}
+    wanted = tuple(name for name in names if name not in others)
+    unknown = set(wanted) - set(facts)
+    if unknown:
+        raise TypeError(
+            f"{check.__name__} takes {', '.join(sorted(unknown))}, which is neither a fact nor given"
+        )
+    error: BaseException | None = None
     with recording() as evidence:
         try:
-            arguments = {name: _given(facts[name]) for name in wanted}
-            if "target" in names:
-                arguments["target"] = target
-            check(**arguments, **given)
+            check(**{name: _known(facts[name]) for name in wanted}, **others)
         except Exception as raised:  # classified, whatever it is
             error = raised
     outcome, reason, remedy = outcome_of(error, evidence)
@@ -139,7 +150,7 @@ def judge(
     )
 
 
-def _given(fact: Fact | Unavailable) -> Any:  # noqa: ANN401 - the check's annotation says which fact
+def _known(fact: Fact | Unavailable) -> Any:  # noqa: ANN401 - the check's annotation says which fact
     if isinstance(fact, Unavailable):
         raise UnavailableError(fact.reason, fact.remedy)
     return fact

@@ -77,7 +77,7 @@ def ask_ours(target: Target, directory: Path) -> Answers:
     questions = 0
     for check in host_checks():
         for variant in judge.variants(check):
-            record = judge.judge(check, look.facts, target, variant)
+            record = judge.judge(check, look.facts, {"target": target}, variant)
             items[record.item] = items.get(record.item, True) and record.outcome is Outcome.PASS
             questions += 1
     return Answers(items, questions, look.round_trips)

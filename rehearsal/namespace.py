@@ -212,12 +212,3 @@ def _hashes(site: Site) -> dict[str, str]:
         check=True,
     )
     return dict(zip(passwords, result.stdout.split(), strict=True))
-
-
-def allow_sudo_without_password(site: Site, allowed: bool) -> None:
-    """Switch NOPASSWD for the login user on or off."""
-    rule = site.state / "etc" / "sudoers.d" / "nopasswd"
-    if allowed:
-        _write(rule, [f"{ACCOUNTS['login'].name} ALL=(ALL:ALL) NOPASSWD: ALL"], 0o440)
-    else:
-        rule.unlink(missing_ok=True)

@@ -61,6 +61,14 @@ _SOURCES = (
     "banner",
     "local",
 )
+_GIVEN = (
+    "intake_secret",
+    "admin_password",
+    "postgres_reader_password",
+    "redis_password",
+    "s3_access_key",
+    "s3_secret_key",
+)
 _UNKNOWN = ("dsn", "bearer", "basic", "jwt", "pem", "cookie", "password", "intake header")
 
 
@@ -69,50 +77,52 @@ class Planted:
     """What was planted.
 
     Attributes:
-        known: secrets that the suite can know: from the target's references, from variables whose names say
-            so, and from signing in.
+        given: secrets of the target's references; the suite knows them from the beginning.
+        met: of variables whose names say so, and of signing in; it knows them once it has met them.
         unknown: secrets that only their place gives away.
     """
 
-    known: dict[str, str]
+    given: dict[str, str]
+    met: dict[str, str]
     unknown: dict[str, str]
 
     @property
     def all(self) -> dict[str, str]:
         """Every canary by its name."""
-        return self.known | self.unknown
+        return self.given | self.met | self.unknown
 
     @property
-    def odd(self) -> str:
-        """The one that every quoting changes."""
-        return self.known["odd"]
-
-    def anchored(self) -> str:
-        """Each unknown secret at a place that gives it away, in one line."""
+    def places(self) -> tuple[str, ...]:
+        """Each unknown secret at a place that gives it away."""
         own = self.unknown
         jwt = f"eyJhbGciOiJIUzI1NiJ9.{base64.urlsafe_b64encode(own['jwt'].encode()).decode().rstrip('=')}"
-        return " ".join(
-            (
-                f"postgres://crm:{own['dsn']}@db:5432/crm",
-                f"Authorization: Bearer {own['bearer']}",
-                f"Basic {base64.b64encode(b'crm:' + own['basic'].encode()).decode()}",
-                f"{jwt}.{own['jwt']}",
-                f"Set-Cookie: session={own['cookie']}; Path=/",
-                f'{{"password":"{own["password"]}"}}',
-                f"X-Intake-Secret: {own['intake header']}",
-                f"-----BEGIN PRIVATE KEY-----\\n{own['pem']}\\n-----END PRIVATE KEY-----",
-            )
+        return (
+            f"postgres://crm:{own['dsn']}@db:5432/crm",
+            f"Authorization: Bearer {own['bearer']}",
+            f"Basic {base64.b64encode(b'crm:' + own['basic'].encode()).decode()}",
+            f"{jwt}.{own['jwt']}",
+            f"Set-Cookie: session={own['cookie']}; Path=/",
+            f'{{"password":"{own["password"]}"}}',
+            f"X-Intake-Secret: {own['intake header']}",
+            f"-----BEGIN PRIVATE KEY-----\\n{own['pem']}\\n-----END PRIVATE KEY-----",
         )
+
+    @property
+    def anchored(self) -> str:
+        """The same in one line."""
+        return " ".join(self.places)
 
 
 def plan(site: Site) -> Planted:
     """Make up canaries, and name the rehearsal's own secrets as such."""
-    known = {path.name: path.read_text("utf-8").strip() for path in site.secrets.iterdir() if path.is_file()}
-    own = ("root_password", "intake_secret", "admin_password", "postgres_reader_password", "redis_password")
-    known = {name: known[name] for name in (*own, "s3_access_key", "s3_secret_key")}
-    known |= {name: secret() for name in (*_SOURCES, "session cookie", "session token")}
-    known["odd"] = f"{secret(12)}p\"a'ss<&>%\\$ü/+={secret(9)}"
-    return Planted(known, {name: secret() for name in _UNKNOWN})
+    names = (*_GIVEN, "root_password") if site.as_root else _GIVEN
+    met = {name: secret() for name in (*_SOURCES, "session cookie", "session token")}
+    met["odd"] = f"{secret(12)}p\"a'ss<&>%\\$ü/+={secret(9)}"
+    return Planted(
+        {name: (site.secrets / name).read_text(encoding="utf-8") for name in names},
+        met,
+        {name: secret() for name in _UNKNOWN},
+    )
 
 
 class _Answers(BaseHTTPRequestHandler):
@@ -145,39 +155,38 @@ class _Answers(BaseHTTPRequestHandler):
         elif path == "/api/auth/sign-in/email" and ".invalid" not in body:
             self._sign_in()
         elif self.command == "GET" and path.startswith(("/api/", "/socket.io")):
-            form = list(forms(self.server.known["body"]).values())
+            form = list(forms(self.server.met["body"]).values())
             self._send(500, f"{form[next(self.server.turn) % len(form)]} {brought} {LINK}")
         elif self.command == "POST":
-            self._send(
-                401, json.dumps({"code": f"{self.server.known['body']} {CLOSING}", "message": brought})
-            )
+            code = f"{self.server.met['body']} {CLOSING}"
+            self._send(401, json.dumps({"code": code, "message": brought}))
         else:
             self._send(200, self._page(brought), "text/html")
 
     def _refuse(self, path: str, brought: str) -> None:
         if path == "/api/public/berths":
-            self.wfile.write(f"HTTP/1.1 200 OK\r\n{self.server.planted.anchored()}\r\n\r\n".encode())
+            self.wfile.write(f"HTTP/1.1 200 OK\r\n{self.server.planted.anchored}\r\n\r\n".encode())
             self.close_connection = True
             return
-        parts = self.server.planted.anchored().split(" ")
-        start = next(self.server.turn) % len(parts)
-        self._send(503, f"{brought} {' '.join(parts[start:])} {IMAGE}", "text/html")
+        places = self.server.planted.places
+        start = next(self.server.turn) % len(places)
+        self._send(503, f"{brought} {' '.join(places[start:])} {IMAGE}", "text/html")
 
     def _health(self, brought: str) -> None:
         if brought:
             self._send(200, f"<p>{quote(brought, safe='')}</p>{IMAGE}", f"text/html; x={SCRIPT}")
             return
-        state = {"status": f"{SCRIPT} {self.server.known['body']}", "checks": {f"{IMAGE}{NUL}": "no"}}
+        state = {"status": f"{SCRIPT} {self.server.met['body']}", "checks": {f"{IMAGE}{NUL}": "no"}}
         self._send(200, json.dumps(state), "application/json")
 
     def _sign_in(self) -> None:
-        known = self.server.known
+        known = self.server.met
         cookie = f"__Secure-better-auth.session_token={known['session cookie']}; Path=/; HttpOnly; Secure"
         self._send(200, json.dumps({"token": known["session token"]}), "application/json", cookie)
 
     def _page(self, brought: str) -> str:
-        known = self.server.known
-        told = json.dumps(f"{known['console']} {self.server.planted.anchored()}").replace("</", "<\\/")
+        known = self.server.met
+        told = json.dumps(f"{known['console']} {self.server.planted.anchored}").replace("</", "<\\/")
         return (
             f"<!DOCTYPE html><title>{known['page']} &lt;script>fired()&lt;/script></title>"
             f"<form><input type=email><input type=password><button>in</button></form><p>{brought}</p>"
@@ -188,13 +197,12 @@ class _Answers(BaseHTTPRequestHandler):
     def _send(self, status: int, body: str, kind: str = "text/plain", cookie: str = "") -> None:
         data = body.encode()
         self.send_response(status)
-        header = self.server.known["header"]
+        header = "x" if self.server.refuses else self.server.met["header"]
+        token = self.server.planted.unknown["cookie"]
         self.send_header("content-type", kind)
         self.send_header("content-length", str(len(data)))
         self.send_header("strict-transport-security", f"{header} {IMAGE}")
-        self.send_header(
-            "location", f"javascript:fired()?{header}&token={self.server.planted.unknown['cookie']}"
-        )
+        self.send_header("location", f"javascript:fired()?{header}&token={token}")
         if cookie:
             self.send_header("set-cookie", cookie)
         self.end_headers()
@@ -216,7 +224,7 @@ class Peer(ThreadingHTTPServer):
     def __init__(self, planted: Planted, certificate: Path | None, *, refuses: bool) -> None:
         super().__init__(("127.0.0.1", 0), _Answers)
         self.planted = planted
-        self.known = planted.known
+        self.met = planted.met
         self.refuses = refuses
         self.turn = iter(range(10**9))
         if certificate is not None:
@@ -301,56 +309,53 @@ def hostile() -> Iterator[Hostile]:
 
 
 def _text(planted: Planted) -> str:
-    told = [f"{name}: {form}" for name, form in forms(planted.known["local"]).items()]
-    return "\n".join([*told, planted.anchored(), *MARKUP, *(f" {value}" for value in planted.known.values())])
+    told = [f"{name}: {form}" for name, form in forms(planted.met["local"]).items()]
+    return "\n".join([*told, planted.anchored, *MARKUP, *planted.given.values(), *planted.met.values()])
 
 
 def _certificate(site: Site, planted: Planted) -> Path:
     """Issue what the peers serve, put it into the lineage too, and return it with its key."""
-    names = [f"{planted.known['certificate']}<i>", HOSTNAME, f"{IMAGE}.test", "registry.portnimara.test"]
+    names = [f"{planted.met['certificate']}<i>", HOSTNAME, f"{IMAGE}.test", "registry.portnimara.test"]
     issued = pki.issue(site, [*names, "s3.portnimara.test"], days_left=5)
     pki.install(site, issued)
-    renewal = pki.renewal_file(site)
-    renewal.write_text(
-        renewal.read_text("utf-8").replace("= nginx\n", f"= {planted.known['certificate']} {CDATA}\n"),
-        "utf-8",
-    )
+    renewal, told = pki.renewal_file(site), f"= {planted.met['certificate']} {CDATA}\n"
+    renewal.write_text(renewal.read_text("utf-8").replace("= nginx\n", told), "utf-8")
     return write(site.root / "peer.pem", issued.cert_pem + issued.chain_pem + issued.key_pem, mode=0o600)
 
 
 def _plant_in_files(site: Site, planted: Planted) -> None:
-    known = planted.known
+    known = planted.met
     lines = [f"{name.upper().replace(' ', '_')}_TOKEN={known[name]}" for name in _SOURCES]
     with (site.deploy / ".env").open("a", encoding="utf-8") as file:
         file.write("\n".join(lines) + "\n")
     own = site.nginx / "sites-enabled" / "<img src=x onerror=fired()>.conf"
-    directive = f'"{CLOSING.replace(chr(34), "")} {known["nginx"]}" {shlex.quote(planted.anchored())};'
+    directive = f'"{CLOSING.replace(chr(34), "")} {known["nginx"]}" {shlex.quote(planted.anchored)};'
     own.write_text(f'server {{\n  server_name "{known["nginx"]}{NUL}";\n  {directive}\n}}\n', "utf-8")
     vhost = nginx.vhost(site)
     proxy = f'proxy_set_header X-Real-IP "{known["nginx"]} {SCRIPT}";'
     text = vhost.read_text("utf-8").replace("proxy_set_header X-Real-IP $remote_addr;", proxy)
     vhost.write_text(text, "utf-8")
-    banner = write(site.host / "etc" / "banner", f"{known['banner']} {planted.anchored()} {IMAGE}\n")
+    banner = write(site.host / "etc" / "banner", f"{known['banner']} {planted.anchored} {IMAGE}\n")
     with (site.host / "etc/ssh/sshd_config").open("a", encoding="utf-8") as file:
         file.write(f"Banner {banner}\n")
 
 
 def _plant_in_database(site: Site, planted: Planted) -> None:
     with psycopg.connect(postgres.superuser_dsn(site)) as connection:
-        value = Jsonb(f"{planted.known['row']} {planted.anchored()} {SCRIPT}")
+        value = Jsonb(f"{planted.met['row']} {planted.anchored} {SCRIPT}")
         connection.execute("update system_settings set value = %s where key = 'storage_backend'", (value,))
         connection.execute(
             "update stored_files set key = %s || key where id = (select min(id) from stored_files)",
-            (f"{planted.known['object']}/{IMAGE}/",),
+            (f"{planted.met['object']}/{IMAGE}/",),
         )
 
 
 def _plant_in_log(site: Site, planted: Planted) -> None:
     """Append errors to the application's log, with a secret in each of its forms."""
     (log,) = (site.containers / APP).glob("*/*-json.log")
-    texts = [f'error: column "x{form}" does not exist' for form in forms(planted.known["log"]).values()]
-    told = [f"unhandledRejection: {planted.anchored()} {markup}" for markup in MARKUP]
-    refused = f"ECONNREFUSED {planted.known['intake_secret']} {planted.odd} {NUL}"
+    texts = [f'error: column "x{form}" does not exist' for form in forms(planted.met["log"]).values()]
+    told = [f"unhandledRejection: {planted.anchored} {markup}" for markup in MARKUP]
+    refused = f"ECONNREFUSED {planted.given['intake_secret']} {planted.met['odd']} {NUL}"
     with log.open("a", encoding="utf-8") as file:
         for text in [*texts, *told, refused]:
             entry = {"log": f"{text}\n", "stream": "stderr", "time": clock.short(clock.now())}
@@ -358,10 +363,10 @@ def _plant_in_log(site: Site, planted: Planted) -> None:
 
 
 def _showing_tools(site: Site, planted: Planted) -> dict[str, str]:
-    known = planted.known
+    known = planted.met
     plant = {
         "env": [
-            f"ODD_PASSWORD={planted.odd}",
+            f"ODD_PASSWORD={known['odd']}",
             *(f"{name.upper().replace(' ', '_')}_TOKEN={known[name]}" for name in _SOURCES),
             f"{known['key']}_{IMAGE}=1",
             f"PLAIN=https://crm:{known['environment']}@host/ {SCRIPT}",
@@ -378,7 +383,7 @@ def _showing_tools(site: Site, planted: Planted) -> dict[str, str]:
 
 
 def _refusing_tools(site: Site, planted: Planted) -> dict[str, str]:
-    said = f"{planted.known['intake_secret']} {planted.anchored()} {' '.join(MARKUP)}"
+    said = f"{planted.given['intake_secret']} {planted.anchored} {' '.join(MARKUP)}"
     scripts = {
         "docker": f"printf '%s\\n' {shlex.quote(said)} >&2; exit 1",
         "systemctl": f"printf '%s\\n' {shlex.quote(said)}; exit 1",
@@ -501,6 +506,10 @@ class Runs:
     broken: Outcome
 
 
+_MEETING = ("tests/verify/test_containers.py", "tests/verify/test_realtime.py")
+"""Tests whose facts make every secret known."""
+
+
 @contextmanager
 def runs(directory: Path) -> Iterator[Runs]:
     """Run the gate against a hostile rehearsal in each way, all at the same time."""
@@ -513,10 +522,11 @@ def runs(directory: Path) -> Iterator[Runs]:
         ways = {
             "showing": (place.showing, (*wordy, *own, "tests", str(checks))),
             "refusing": (place.refusing, ("-s",)),
-            "broken": (place.showing, ("--full-trace", "--showlocals", "-p", "mistaken", "tests/verify/test_api.py")),
+            "broken": (place.showing, ("--full-trace", "--showlocals", "-p", "mistaken", *_MEETING)),
         }
         begun = {name: _begun(directory, name, target, options) for name, (target, options) in ways.items()}
-        yield Runs(place.planted, **{name: _ended(directory / name, process) for name, process in begun.items()})
+        ended = {name: _ended(directory / name, process) for name, process in begun.items()}
+        yield Runs(place.planted, **ended)
 
 
 def _filled(template: str, text: Path) -> str:

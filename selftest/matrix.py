@@ -21,26 +21,15 @@ from acceptance.target import Target
 from rehearsal.faults.base import Fault
 from rehearsal.faults.catalogue import FAULTS
 
-SECTIONS = (
-    "nginx",
-    "tls",
-    "containers",
-    "health",
-    "realtime",
-    "logs",
-    "schema",
-    "worker",
-    "storage",
-    "api",
-    "pages",
-)
+TESTS = Path(__file__).parent.parent / "tests"
 
 Facts = Mapping[str, Fact | Unavailable]
 
 
 def checks() -> tuple[judge.Check, ...]:
-    """Return every check of the gate, in the order of its sections."""
-    modules = [importlib.import_module(f"tests.verify.test_{section}") for section in SECTIONS]
+    """Return every check there is, whatever its gate, by file."""
+    names = [path.relative_to(TESTS.parent).with_suffix("") for path in sorted(TESTS.glob("*/test_*.py"))]
+    modules = [importlib.import_module(".".join(name.parts)) for name in names]
     return tuple(check for module in modules for check in judge.checks_in(module))
 
 
@@ -88,7 +77,7 @@ def judged(facts: Facts, target: Target) -> dict[str, list[CheckRecord]]:
     """Run every check on the facts; the records by item."""
     records: dict[str, list[CheckRecord]] = {}
     for check in checks():
-        found = [judge.judge(check, facts, target, variant) for variant in judge.variants(check)]
+        found = [judge.judge(check, facts, {"target": target}, variant) for variant in judge.variants(check)]
         records.setdefault(judge.item_of(check), []).extend(found)
     return records
 

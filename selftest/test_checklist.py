@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from acceptance import checklist
+from acceptance import checklist, judge
 from acceptance.checklist import Item
 from acceptance.errors import UsageError
+from acceptance.facts.catalogue import actions_of
 from acceptance.outcome import Severity
+from selftest import matrix
 
 CHECKLIST = checklist.load()
 ITEMS = list(CHECKLIST.items.values())
@@ -98,3 +100,13 @@ def test_every_mistake_of_a_file_is_named(tmp_path: Path) -> None:
 def test_an_unknown_gate_is_answered_with_the_known_ones() -> None:
     with pytest.raises(UsageError, match="use one of phase1_preflight, phase1_verify"):
         CHECKLIST.of_gate("phase3")
+
+
+def test_what_a_check_asks_approval_for_is_what_its_facts_do() -> None:
+    items = checklist.load().items
+    for check in matrix.checks():
+        approval = items[judge.item_of(check)].approval
+        if approval:
+            judged = [one for one in matrix.checks() if judge.item_of(one) == judge.item_of(check)]
+            done = {action for one in judged for action in actions_of(matrix.nouns_of(one))}
+            assert approval in done, judge.item_of(check)

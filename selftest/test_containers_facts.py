@@ -16,13 +16,14 @@ from typing import Any, cast
 import pytest
 
 from acceptance.access import Access
+from acceptance.check import NotApplicableError
 from acceptance.errors import UnavailableError
 from acceptance.facts import containers, database_settings, logs
 from acceptance.facts.base import Known, Unavailable, known
 from acceptance.facts.containers import Container, Containers, Port, nanoseconds
 from acceptance.facts.env_file import reduce
 from acceptance.facts.log_patterns import ErrorKind
-from acceptance.facts.registry import parse
+from acceptance.facts.registry import Registry, parse
 from acceptance.guard.commands import Call
 from acceptance.secrets import Redactor, Secrets
 from acceptance.target import Compose, Service
@@ -296,6 +297,38 @@ def test_ports_as_declared_or_not() -> None:
     assert seen.unpublished([other])[0].startswith("crm-app: no 7101→3000 but 0.0.0.0:7100→3000/tcp")
     with pytest.raises(UnavailableError, match="does not run"):
         _seen(_inspected("crm-app", "exited-1")).unpublished([declared])
+    with pytest.raises(UnavailableError, match="does not run"):
+        _seen(_inspected("crm-app", "exited-1")).exposed([declared])
+
+
+@pytest.mark.parametrize("one_off", ["False", "True"])
+def test_what_a_service_without_declared_ports_publishes_is_exposed_and_undeclared(one_off: str) -> None:
+    def published(address: str) -> dict[str, Any]:
+        binding = {"5432/tcp": [{"HostIp": address, "HostPort": "5432"}]}
+        database = _inspected("postgres", Id="b" * 64, NetworkSettings__Ports=binding)
+        database["Config"]["Labels"]["com.docker.compose.oneoff"] = one_off
+        return database
+
+    app = _inspected("crm-app")
+    services = [_declared(ports=[{"container": 3000, "host": 3000}]), _declared(name="postgres")]
+    public, private = _seen(app, published("0.0.0.0")), _seen(app, published("127.0.0.1"))
+    assert public.exposed(services) == ("postgres: 0.0.0.0:5432→5432/tcp",)
+    assert private.exposed(services) == ()
+    for seen in (public, private):
+        assert seen.unpublished(services) == ()
+        assert len(seen.undeclared(services)) == 1
+    assert _seen(app).undeclared(services) == ()
+
+
+def test_a_target_that_declares_nothing_proves_nothing() -> None:
+    seen = _seen(_inspected("crm-app"))
+    for look in (seen.unpublished, seen.exposed, seen.unmounted):
+        with pytest.raises(UnavailableError, match="the target declares no"):
+            look([_declared()])
+    with pytest.raises(UnavailableError, match=r"declares no service that gets the \.env file"):
+        seen.stale([_declared()], {}, assumed=False)
+    with pytest.raises(UnavailableError, match="no variable"):
+        seen.stale([_declared(env_file=True)], {}, assumed=False)
 
 
 def test_volumes_by_name_with_the_projects_prefix() -> None:
@@ -315,8 +348,14 @@ def test_stale_variables_are_named_without_values() -> None:
     access = cast("Access", SimpleNamespace(redactor=held.redactor, classify=held.classify))
     wanted = reduce(access, {"PORT": "3000", "NODE_ENV": "development", "MISSING": "x", "EMPTY_VALUE": ""})
     seen = _seen(_inspected("crm-app"))
-    assert seen.stale([_declared(env_file=True)], wanted) == ("crm-app: MISSING, NODE_ENV",)
-    assert seen.stale([_declared(env_file=False)], wanted) == ()
+    services = [_declared(env_file=True)]
+    assert seen.stale(services, wanted, assumed=False) == ("crm-app: NODE_ENV", "crm-app: MISSING")
+    assert seen.stale(services, wanted, assumed=True) == ("crm-app: NODE_ENV",)
+    equal = {name: variable for name, variable in wanted.items() if name != "NODE_ENV"}
+    with pytest.raises(UnavailableError, match=r"^assumed name not found: .*crm-app: MISSING$") as caught:
+        seen.stale(services, equal, assumed=True)
+    assert "compose.interpolation_only" in caught.value.remedy
+    assert seen.stale(services, {"PORT": wanted["PORT"]}, assumed=True) == ()
 
 
 def test_an_image_without_digests_or_revision_proves_nothing() -> None:
@@ -324,7 +363,29 @@ def test_an_image_without_digests_or_revision_proves_nothing() -> None:
     with pytest.raises(UnavailableError, match="no RepoDigests"):
         seen.digests_of("crm-app")
     with pytest.raises(UnavailableError, match="no label"):
-        seen.revisions(["crm-app"])
+        seen.revisions(["crm-app"], {})
+
+
+def test_the_registrys_image_of_the_commit_proves_where_an_unlabelled_one_came_from() -> None:
+    commit, digest = "0123abc", f"sha256:{'a' * 64}"
+    seen = _seen(_inspected("crm-app"))
+    image = known(seen.images)[0].model_copy(update={"digests": (f"registry.example/crm@{digest}",)})
+    seen = seen.model_copy(update={"images": Known(value=(image,))})
+    registry = Registry(
+        references={}, digests={}, of_commit={"crm-app": Known(value=digest), "gone": Known(value=None)}
+    )
+    assert seen.revisions(["crm-app"], registry.tagged(commit)) == {"crm-app": commit}
+    for proves_nothing in (registry.tagged(None), {f"sha256:{'b' * 64}": commit}):
+        with pytest.raises(UnavailableError, match="no label"):
+            seen.revisions(["crm-app"], proves_nothing)
+
+
+def test_only_the_target_says_that_an_image_is_not_ours() -> None:
+    registry = Registry(references={}, digests={})
+    with pytest.raises(NotApplicableError, match="not built by our CI"):
+        registry.digest(_declared())
+    with pytest.raises(UnavailableError, match="was not asked"):
+        registry.digest(_declared(built=True))
 
 
 def test_other_references_are_named() -> None:

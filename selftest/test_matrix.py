@@ -53,11 +53,11 @@ def injected(request: pytest.FixtureRequest, rehearsal: Rehearsal) -> Iterator[s
         rehearsal.revert(request.param)
 
 
-@pytest.mark.user
 def nouns_to_read(fault: Fault) -> set[str]:
     return {*fault.touches} | ({*NOUNS} - SIGNING_IN if EVERYTHING else set())
 
 
+@pytest.mark.user
 def test_everything_passes_when_nothing_is_wrong(healthy: matrix.Look, target: Target) -> None:
     records = matrix.judged(healthy.facts, target)
     odd = {

@@ -26,11 +26,11 @@ from cryptography.hazmat.primitives.asymmetric import ec, utils
 from cryptography.x509.oid import NameOID
 
 from acceptance.errors import RefusedError, UnavailableError
+from acceptance.guard.registry import REQUESTS
 from acceptance.ledger import Ledger
 from acceptance.secrets import Redactor
 from acceptance.target import Endpoint
 from acceptance.target import Registry as Settings
-from acceptance.guard.registry import REQUESTS
 from acceptance.transports.registry import Registry, challenge
 from rehearsal.services import registry as service
 

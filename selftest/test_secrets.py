@@ -14,9 +14,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from acceptance import target as targets
 from acceptance.errors import UnavailableError
+from acceptance.facts.containers import Containers
 from acceptance.outcome import Outcome
 from acceptance.secrets import SHORTEST, Redactor, Secrets
+from rehearsal.client import Rehearsal
+from selftest import matrix
 
 SECRETS = st.text(
     alphabet=st.characters(blacklist_categories=("Cs", "Cc"), blacklist_characters="«»"),
@@ -81,6 +85,25 @@ def test_secrets_at_anchored_places_are_removed_unlearned(text: str, hidden: str
 @pytest.mark.parametrize("word", ["postgres", "changeme", "running", "12345678"])
 def test_a_secret_that_may_be_an_ordinary_word_rewrites_nothing(word: str) -> None:
     assert _redactor(word).clean(f"image {word}:16-alpine is {word}") == f"image {word}:16-alpine is {word}"
+
+
+def test_a_declared_name_is_never_a_secret_learned_before_or_after() -> None:
+    redactor = _redactor("crm-app")
+    redactor.learn("another", "git.example/crm")
+    redactor.spare(["crm-app", "git.example/crm/crm-app:latest"])
+    redactor.learn("again", "crm-app")
+    redactor.learn("real", "crm-app-2-secret")
+    text = "crm-app of git.example/crm/crm-app:latest with crm-app-2-secret"
+    assert redactor.clean(text) == text.replace("crm-app-2-secret", "«redacted: real»")
+
+
+@pytest.mark.user
+def test_a_password_that_is_a_services_name_hides_no_service(rehearsal: Rehearsal, tmp_path: Path) -> None:
+    observer = matrix.Observer(targets.load(rehearsal.target_file), tmp_path)
+    observer.secrets.redactor.learn("an unlucky password", "crm-app")
+    seen = observer.look(["containers"]).facts["containers"]
+    assert isinstance(seen, Containers)
+    assert seen.troubles(["crm-app"]) == ()
 
 
 def test_every_text_of_a_json_value_is_cleaned() -> None:

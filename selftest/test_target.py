@@ -80,6 +80,16 @@ def test_a_missing_kind_of_service_is_named(tmp_path: Path) -> None:
         _load(tmp_path, MINIMAL.replace('kind = "worker"', 'kind = "other"'))
 
 
+def test_a_key_of_every_service_may_be_assumed_and_its_names_are_no_secrets(tmp_path: Path) -> None:
+    loaded = _load(tmp_path, 'assumed = ["compose.services.env_file"]\n' + MINIMAL)
+    assert loaded.is_assumed("compose.services.env_file")
+    declared = {"crm-app", "pn-crm", "crm", "reader", "crm.example", "postgres:16-alpine"}
+    assert declared <= loaded.declared_names
+    assert "" not in loaded.declared_names
+    with pytest.raises(UsageError, match=r"no such key: compose\.services\.env"):
+        _load(tmp_path, 'assumed = ["compose.services.env"]\n' + MINIMAL)
+
+
 def test_assumed_keys_must_exist(tmp_path: Path) -> None:
     assert _load(tmp_path, 'assumed = ["compose.directory"]\n' + MINIMAL).is_assumed("compose.directory")
     with pytest.raises(UsageError, match=r"no such key: compose\.folder"):

@@ -2,52 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import importlib
+import pkgutil
+from collections.abc import Iterable, Iterator
 
-from acceptance.facts import (
-    api,
-    certificates,
-    containers,
-    database_settings,
-    env_file,
-    health,
-    logs,
-    nginx,
-    origin,
-    pages,
-    queues,
-    realtime,
-    redirect,
-    registry,
-    schema,
-    session,
-    storage,
-    tls,
-)
+from acceptance import facts
+from acceptance.facts.base import Noun
 
-NOUNS = {
-    module.NOUN.name: module.NOUN
-    for module in (
-        api,
-        certificates,
-        containers,
-        database_settings,
-        env_file,
-        health,
-        logs,
-        nginx,
-        origin,
-        pages,
-        queues,
-        realtime,
-        redirect,
-        registry,
-        schema,
-        session,
-        storage,
-        tls,
-    )
-}
+
+def _nouns() -> Iterator[tuple[str, Noun]]:
+    for found in pkgutil.iter_modules(facts.__path__):
+        if found.name != __name__.rpartition(".")[2]:
+            noun = getattr(importlib.import_module(f"{facts.__name__}.{found.name}"), "NOUN", None)
+            if noun is not None:
+                yield noun.name, noun
+
+
+NOUNS: dict[str, Noun] = dict(_nouns())
+"""Every noun by its name: the `NOUN` of each module in acceptance/facts."""
 
 
 def actions_of(names: Iterable[str]) -> tuple[str, ...]:

@@ -492,8 +492,8 @@ class Containers(Fact):
         if lacking and assumed and not differing:
             raise UnavailableError(
                 f"assumed name not found: variables of the .env file that are not in {'; '.join(lacking)}",
-                "list those that only the compose file uses under compose.interpolation_only in the target file, "
-                "then take compose.services.env_file off `assumed`",
+                "list those that only the compose file uses under compose.interpolation_only in the target "
+                "file, then take compose.services.env_file off `assumed`",
             )
         return differing + (() if assumed else lacking)
 

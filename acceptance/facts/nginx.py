@@ -338,7 +338,8 @@ class Nginx(Fact):
         if placed:
             raise UnavailableError(
                 f"{placed[0].path} was put there, or its owner or rights changed, "
-                f"{_moment(placed[0].placed)}, after nginx read its configuration; its own date is older and proves nothing",
+                f"{_moment(placed[0].placed)}, after nginx read its configuration; its own date is older and "
+                "proves nothing",
                 "reload nginx",
             )
         seen = f"workers since {_moment(oldest.started)}, newest of {len(self.files)} files " + (

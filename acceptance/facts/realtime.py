@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -16,19 +18,35 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from acceptance.check import Source
 from acceptance.errors import UnavailableError
 from acceptance.excerpt import cut
-from acceptance.facts.base import Attempt, Fact, Known, Noun, Unavailable
+from acceptance.facts.base import Attempt, Fact, Known, Noun, Unavailable, known
 from acceptance.guard import messages
 from acceptance.guard.messages import Message
 from acceptance.transports.websocket import CLOSED, Handshake, Socket
 
 if TYPE_CHECKING:
     from acceptance.access import Access
+    from acceptance.target import Realtime as Settings
 
 ANSWER_S = 5.0
 """How long an answer to a packet may take, in seconds."""
 
 PING = "2"
 """The server's heartbeat packet."""
+
+_PROTOCOL_ERRORS = (
+    *("Transport unknown", "Session ID unknown", "Bad handshake method", "Bad request"),
+    "Unsupported protocol version",
+)
+"""What engine.io 6.6 says in a 400 that has nothing to do with who asks."""
+
+
+def turned_away(status: int, detail: str) -> bool:
+    """Tell whether an answer to a handshake refuses the client, and not the form of its request; pure.
+
+    `allowRequest` refuses a websocket with 400 and its bare message, polling with 403 (engine.io 6.6.12).
+    """
+    told = any(error in detail for error in _PROTOCOL_ERRORS) or "<" in detail
+    return status in (401, 403) or (status == 400 and not told)
 
 
 class OpenPacket(BaseModel):
@@ -60,6 +78,11 @@ class Opening(Fact):
         return self.http_status == 101 and self.ping_interval_ms is not None
 
     @property
+    def turned_away(self) -> bool:
+        """True if the client was refused before the upgrade."""
+        return turned_away(self.http_status, self.detail)
+
+    @property
     def summary(self) -> str:
         """The opening in a few words."""
         packet = f"open packet, ping interval {self.ping_interval_ms} ms" if self.opened else self.detail
@@ -71,6 +94,7 @@ class Join(StrEnum):
 
     JOINED = "joined"
     REFUSED = "refused"
+    NO_NAMESPACE = "no such namespace"
     SILENT = "no answer"
     CLOSED = "connection closed"
     MALFORMED = "malformed answer"
@@ -114,6 +138,11 @@ class Upgrading(Fact):
     detail: str
 
     @property
+    def turned_away(self) -> bool:
+        """True if the client was refused before it had a polling session."""
+        return turned_away(self.polling_status, self.detail)
+
+    @property
     def summary(self) -> str:
         """The upgrade in a few words."""
         probe = "answered" if self.probed else "not answered"
@@ -124,16 +153,64 @@ class Realtime(Fact):
     """Realtime through the reverse proxy.
 
     Attributes:
+        opening: without a session, as all others that do not say otherwise.
+        opening_with_session: after the approved sign-in.
         anonymous: joining without a session.
         with_session: joining after the approved sign-in.
+        heartbeat: with a session where strangers are refused before the upgrade.
+        upgrading_with_session: tried only there.
     """
 
     opening: Opening
+    opening_with_session: Attempt[Opening]
     anonymous: Attempt[Joining]
     with_session: Attempt[Joining]
     heartbeat: Attempt[Heartbeat]
     upgrading: Upgrading
+    upgrading_with_session: Attempt[Upgrading]
     source: Source
+
+    def opened(self, settings: Settings, *, path_assumed: bool) -> Opening:
+        """Return the opening that counts: a signed-in user's where strangers are refused before the upgrade.
+
+        Raises:
+            UnavailableError: that user did not sign in, or only the assumed path is not there.
+        """
+        self._at_place(assumed=path_assumed)
+        needs_session = settings.auth == "session" and self.opening.turned_away
+        return known(self.opening_with_session) if needs_session else self.opening
+
+    def upgraded(self, settings: Settings, *, path_assumed: bool) -> Upgrading:
+        """Return the upgrade of a polling session that counts, likewise.
+
+        Raises:
+            UnavailableError: see `opened`.
+        """
+        self._at_place(assumed=path_assumed)
+        needs_session = settings.auth == "session" and self.upgrading.turned_away
+        return known(self.upgrading_with_session) if needs_session else self.upgrading
+
+    def joined(self, *, signed_in: bool, namespace_assumed: bool) -> Joining:
+        """Return what joining led to.
+
+        Raises:
+            UnavailableError: it could not be tried, or only the assumed namespace is not there.
+        """
+        joining = known(self.with_session if signed_in else self.anonymous)
+        if joining.outcome is Join.NO_NAMESPACE and namespace_assumed:
+            raise UnavailableError(
+                "assumed name not found: the server knows no such Socket.IO namespace",
+                "set realtime.namespace in the target file",
+            )
+        return joining
+
+    def _at_place(self, *, assumed: bool) -> None:
+        """Polling tells it too: a server that knows no such path may answer a websocket with anything."""
+        if assumed and 404 in (self.opening.http_status, self.upgrading.polling_status):
+            raise UnavailableError(
+                f"assumed name not found: {self.source.where} answers 404",
+                "set realtime.path in the target file",
+            )
 
 
 def read_open(text: str) -> OpenPacket | None:
@@ -157,6 +234,8 @@ def read_join(text: str | None, namespace: str) -> Joining:
     if text.startswith(f"40{prefix}") and isinstance(document, dict) and document.get("sid"):
         return Joining(outcome=Join.JOINED, detail="")
     if text.startswith(f"44{prefix}") and isinstance(document, dict) and document.get("message"):
+        if document["message"] == "Invalid namespace":
+            return Joining(outcome=Join.NO_NAMESPACE, detail="")
         return Joining(outcome=Join.REFUSED, detail=f"with the message {cut(str(document['message']), 80)}")
     return Joining(outcome=Join.MALFORMED, detail=cut(text, 80))
 
@@ -169,21 +248,24 @@ def _json(text: str) -> Any:  # noqa: ANN401 - JSON is any value
 
 
 async def collect(access: Access) -> Realtime:
-    """Open, join, wait for the heartbeat, and upgrade a polling session, concurrently.
+    """Open, join, wait for the heartbeat, and upgrade a polling session, as a stranger and signed in.
 
     Raises:
         UnavailableError: the public name cannot be reached at all.
     """
-    (opening, anonymous, heartbeat), upgrading, with_session = await asyncio.gather(
-        _connection(access), _upgrade(access), _with_session(access)
-    )
+    stranger, upgrading = await asyncio.gather(_visit(access, {}, waits=True), _upgrade(access, {}))
+    refused = access.target.realtime.auth == "session" and stranger.opening.turned_away
+    signed_in = await _with_session(access, waits=refused, upgrades=upgrading.turned_away)
     url = f"wss://{access.target.public.name}{_path(access)}"
+    turned_away = Joining(outcome=Join.REFUSED, detail=f"before the upgrade, {stranger.opening.summary}")
     return Realtime(
-        opening=opening,
-        anonymous=anonymous,
-        with_session=with_session,
-        heartbeat=heartbeat,
+        opening=stranger.opening,
+        opening_with_session=signed_in.opening,
+        anonymous=Known(value=turned_away) if refused else stranger.joining,
+        with_session=signed_in.joining,
+        heartbeat=signed_in.heartbeat if refused else stranger.heartbeat,
         upgrading=upgrading,
+        upgrading_with_session=signed_in.upgrading,
         source=Source(where=url, again=f"python -m websockets '{url}'"),
     )
 
@@ -234,17 +316,26 @@ class _Conversation:
         return packet
 
 
-async def _connection(
-    access: Access,
-) -> tuple[Opening, Known[Joining] | Unavailable, Known[Heartbeat] | Unavailable]:
-    async with access.websocket.open(_path(access)) as (handshake, socket):
+@dataclass(frozen=True)
+class _Visit:
+    """One websocket from its opening to its heartbeat."""
+
+    opening: Opening
+    joining: Known[Joining] | Unavailable
+    heartbeat: Known[Heartbeat] | Unavailable
+
+
+async def _visit(access: Access, headers: Mapping[str, str], *, waits: bool) -> _Visit:
+    async with access.websocket.open(_path(access), headers) as (handshake, socket):
         opening = await _opening(handshake, socket)
         if socket is None or not opening.opened:
             closed = Unavailable(reason=f"the websocket did not open ({opening.summary})")
-            return opening, closed, closed
+            return _Visit(opening, closed, closed)
         conversation = _Conversation(socket)
-        anonymous = await _join(access, conversation)
-        return opening, Known(value=anonymous), await _heartbeat(access, conversation, opening)
+        joining = Known[Joining](value=await _join(access, conversation))
+        if not waits:
+            return _Visit(opening, joining, Unavailable(reason="the heartbeat was watched without a session"))
+        return _Visit(opening, joining, await _heartbeat(access, conversation, opening))
 
 
 async def _opening(handshake: Handshake, socket: Socket | None) -> Opening:
@@ -261,21 +352,35 @@ async def _join(access: Access, conversation: _Conversation) -> Joining:
     return read_join(answer, access.target.realtime.namespace)
 
 
-async def _with_session(access: Access) -> Known[Joining] | Unavailable:
-    if access.target.realtime.auth == "none":
-        return Unavailable(reason="the target says that no session is needed")
+@dataclass(frozen=True)
+class _SignedIn:
+    """What a signed-in user sees."""
+
+    opening: Known[Opening] | Unavailable
+    joining: Known[Joining] | Unavailable
+    heartbeat: Known[Heartbeat] | Unavailable
+    upgrading: Known[Upgrading] | Unavailable
+
+
+async def _with_session(access: Access, *, waits: bool, upgrades: bool) -> _SignedIn:
     try:
-        await access.fact("session")
-        if not access.session_cookie:
-            return Unavailable(reason="signing in brought no session cookie")
-        headers = {"cookie": access.session_cookie}
-        async with access.websocket.open(_path(access), headers) as (handshake, socket):
-            opening = await _opening(handshake, socket)
-            if socket is None or not opening.opened:
-                return Unavailable(reason=f"the websocket did not open ({opening.summary})")
-            return Known(value=await _join(access, _Conversation(socket)))
+        headers = await _session(access)
+        visit = await _visit(access, headers, waits=waits)
+        upgrading = Known[Upgrading](value=await _upgrade(access, headers)) if upgrades else None
     except UnavailableError as error:
-        return Unavailable.of(error)
+        reason = Unavailable.of(error)
+        return _SignedIn(reason, reason, reason, reason)
+    untried = Unavailable(reason="the upgrade was tried without a session")
+    return _SignedIn(Known(value=visit.opening), visit.joining, visit.heartbeat, upgrading or untried)
+
+
+async def _session(access: Access) -> Mapping[str, str]:
+    if access.target.realtime.auth == "none":
+        raise UnavailableError("the target says that no session is needed")
+    await access.fact("session")
+    if not access.session_cookie:
+        raise UnavailableError("signing in brought no session cookie")
+    return {"cookie": access.session_cookie}
 
 
 async def _heartbeat(
@@ -299,12 +404,12 @@ async def _heartbeat(
     )
 
 
-async def _upgrade(access: Access) -> Upgrading:
-    polling = await access.http.send("realtime-polling", path=_path(access, "polling"))
+async def _upgrade(access: Access, headers: Mapping[str, str]) -> Upgrading:
+    polling = await access.http.send("realtime-polling", path=_path(access, "polling"), headers=headers)
     packet = read_open(polling.body.decode("utf-8", errors="replace"))
     if polling.status != 200 or packet is None:
         return Upgrading(polling_status=polling.status, probed=False, detail=polling.excerpt)
-    async with access.websocket.open(_path(access, sid=packet.sid)) as (handshake, socket):
+    async with access.websocket.open(_path(access, sid=packet.sid), headers) as (handshake, socket):
         if socket is None:
             detail = f"websocket HTTP {handshake.status} {handshake.detail}".strip()
             return Upgrading(polling_status=200, probed=False, detail=detail)

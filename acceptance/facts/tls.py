@@ -16,7 +16,6 @@ from acceptance.transports.tls import PROTOCOLS, Offer, Protocol, Trust
 if TYPE_CHECKING:
     from acceptance.access import Access
 
-MODERN: tuple[Protocol, ...] = ("TLS 1.2", "TLS 1.3")
 OLD: tuple[Protocol, ...] = ("TLS 1.0", "TLS 1.1")
 
 

@@ -69,7 +69,7 @@ REALTIME_POLLING = Request(
     "realtime-polling",
     "GET",
     r"\?EIO=4&transport=polling",
-    "open a polling session",
+    "open a polling session; with the session cookie where strangers are refused one",
     footprint="a line in nginx's access log; a Socket.IO session that ends by itself",
     base="realtime.path",
 )

@@ -2,40 +2,29 @@
 
 from __future__ import annotations
 
-from types import ModuleType
+import importlib
+import pkgutil
+from collections.abc import Iterator
 
-from rehearsal.faults import (
-    api,
-    containers,
-    health,
-    logs,
-    nginx,
-    pages,
-    realtime,
-    schema,
-    sources,
-    storage,
-    tls,
-    worker,
-)
+from rehearsal import faults
 from rehearsal.faults.base import Fault
 
-_MODULES: tuple[ModuleType, ...] = (
-    nginx,
-    tls,
-    containers,
-    health,
-    realtime,
-    logs,
-    schema,
-    api,
-    pages,
-    sources,
-    storage,
-    worker,
-)
 
-FAULTS = {
-    value.name: value for module in _MODULES for value in vars(module).values() if isinstance(value, Fault)
-}
-"""Every fault by its name."""
+def _faults() -> Iterator[Fault]:
+    for found in pkgutil.iter_modules(faults.__path__):
+        if found.name != __name__.rpartition(".")[2]:
+            module = importlib.import_module(f"{faults.__name__}.{found.name}")
+            yield from (value for value in vars(module).values() if isinstance(value, Fault))
+
+
+def _by_name(found: Iterator[Fault]) -> dict[str, Fault]:
+    named: dict[str, Fault] = {}
+    for fault in found:
+        if fault.name in named:
+            raise ValueError(f"two faults are named {fault.name}")
+        named[fault.name] = fault
+    return named
+
+
+FAULTS = _by_name(_faults())
+"""Every fault by its name: each `Fault` in a module of rehearsal/faults."""

@@ -27,6 +27,18 @@ def refuses(stack: Stack) -> Course:
 
 
 @fault(
+    "realtime-turns-away",
+    notice="updates never appear; the app refuses every handshake",
+    reddens=("realtime.upgrade", "realtime.probe"),
+    touches=_TOUCHED,
+)
+def turns_away(stack: Stack) -> Course:
+    """Refuse everybody before the upgrade, as engine.io's `allowRequest` does."""
+    with tools.knob(stack, APP, realtime="everybody-out"):
+        yield
+
+
+@fault(
     "realtime-silent",
     notice="updates never appear and nothing says why",
     reddens=("realtime.namespace",),

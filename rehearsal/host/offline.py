@@ -8,8 +8,6 @@ from rehearsal.host.arguments import Arguments, Refused, parse
 from rehearsal.host.template import TemplateError, render
 from rehearsal.host.version import CLIENT, CLIENT_TEXT
 
-SOCKET = "unix:///var/run/docker.sock"
-
 _API = {
     "ps": "containers/json",
     "images": "images/json",

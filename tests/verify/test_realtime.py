@@ -11,14 +11,14 @@ from acceptance.target import Target
 
 
 @pytest.mark.item("realtime.upgrade")
-def test_websocket_opens(realtime: Realtime) -> None:
+def test_websocket_opens(realtime: Realtime, target: Target) -> None:
     """A raw websocket handshake gets 101 and a valid Engine.IO open packet.
 
     A Socket.IO client falls back to polling when nginx lacks the Upgrade headers, so the pages seem to
     work while every update costs a request. And a server answers 101 even to a protocol it does not
     speak: only the open packet proves that it is Engine.IO.
     """
-    opening = realtime.opening
+    opening = realtime.opened(target.realtime, path_assumed=target.is_assumed("realtime.path"))
     verify(
         opening.opened,
         expected="HTTP 101 and an Engine.IO open packet",
@@ -33,7 +33,8 @@ def test_namespace_answers_strangers(realtime: Realtime, target: Target) -> None
 
     Realtime events carry customers' data; a namespace that anybody may join leaks them.
     """
-    joining = known(realtime.anonymous)
+    assumed = target.is_assumed("realtime.namespace")
+    joining = realtime.joined(signed_in=False, namespace_assumed=assumed)
     due = Join.JOINED if target.realtime.auth == "none" else Join.REFUSED
     verify(
         joining.outcome is due,
@@ -49,7 +50,8 @@ def test_namespace_is_joined_with_a_session(realtime: Realtime, target: Target) 
 
     A refusal alone could also come from a server that refuses everybody.
     """
-    joining = known(realtime.anonymous if target.realtime.auth == "none" else realtime.with_session)
+    assumed = target.is_assumed("realtime.namespace")
+    joining = realtime.joined(signed_in=target.realtime.auth == "session", namespace_assumed=assumed)
     verify(
         joining.outcome is Join.JOINED,
         expected="joining: joined",
@@ -59,15 +61,16 @@ def test_namespace_is_joined_with_a_session(realtime: Realtime, target: Target) 
 
 
 @pytest.mark.item("realtime.probe")
-def test_polling_session_upgrades(realtime: Realtime) -> None:
+def test_polling_session_upgrades(realtime: Realtime, target: Target) -> None:
     """A session that began by polling becomes a websocket.
 
     Browsers begin by polling; if the upgrade of a running session fails they stay there.
     """
+    upgrading = realtime.upgraded(target.realtime, path_assumed=target.is_assumed("realtime.path"))
     verify(
-        realtime.upgrading.probed,
+        upgrading.probed,
         expected="polling HTTP 200 and the probe answered with 3probe",
-        seen=realtime.upgrading.summary,
+        seen=upgrading.summary,
         source=realtime.source,
     )
 

@@ -31,6 +31,7 @@ _TRANSPORT_UNKNOWN = (0, "Transport unknown")
 _SESSION_UNKNOWN = (1, "Session ID unknown")
 _BAD_METHOD = (2, "Bad handshake method")
 _BAD_REQUEST = (3, "Bad request")
+_FORBIDDEN = (4, "Forbidden")
 _BAD_VERSION = (5, "Unsupported protocol version")
 _Refusal = tuple[int, str]
 
@@ -94,10 +95,13 @@ class Realtime:
         self._server.eio.allow_upgrades = self._knobs.word("realtime") != "no-upgrade"
         self._server.eio.ping_interval = self._knobs.number("ping_s") or self._ping_interval_s
         refusal = self._refusal(scope)
+        if refusal is None and await self._turns_away(scope):
+            refusal = _FORBIDDEN
         if scope["type"] == "websocket":
             await self._websocket(refusal, scope, receive, send)
         elif refusal:
-            await _answer(send, 400, "application/json", _json(refusal))
+            status = 403 if refusal == _FORBIDDEN else 400
+            await _answer(send, status, "application/json", _json(refusal))
         else:
             await self._server.handle_request(scope, receive, _as_node(send, scope["method"]))
 
@@ -148,6 +152,14 @@ class Realtime:
             raise socketio.exceptions.ConnectionRefusedError("Invalid namespace")
         if knob != "anonymous" and not await self._signed_in(environ):
             raise socketio.exceptions.ConnectionRefusedError("unauthorized")
+
+    async def _turns_away(self, scope: Scope) -> bool:
+        """Tell what engine.io's `allowRequest` would refuse; it is asked before a new session only."""
+        knob = self._knobs.word("realtime")
+        if b"sid=" in scope["query_string"] or knob not in {"strangers-out", "everybody-out"}:
+            return False
+        cookie = dict(scope["headers"]).get(b"cookie", b"").decode("latin-1")
+        return knob == "everybody-out" or not await self._signed_in({"HTTP_COOKIE": cookie})
 
     async def _signed_in(self, environ: dict[str, Any]) -> bool:
         cookies = SimpleCookie(environ.get("HTTP_COOKIE", ""))
