@@ -7,8 +7,10 @@ libraries with --log-cli-level=DEBUG, the warnings' summary, tracebacks of mista
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable, Generator
-from typing import Any, TextIO
+from contextlib import ExitStack, redirect_stderr, redirect_stdout
+from typing import Any, TextIO, cast
 
 import pytest
 
@@ -19,16 +21,19 @@ _Factory = Callable[..., logging.LogRecord]
 
 
 class RedactedStream:
-    """A text stream that writes no known secret; a pytest-internal traceback also loses anchored ones."""
+    """A text stream that writes no known secret.
 
-    def __init__(self, stream: TextIO, redactor: Redactor) -> None:
+    Args:
+        clean: returns a text without secrets.
+    """
+
+    def __init__(self, stream: TextIO, clean: Callable[[str], str]) -> None:
         self._stream = stream
-        self._redactor = redactor
+        self._clean = clean
 
     def write(self, text: str) -> int:
         """Write the text without secrets and return the length of what was given."""
-        is_internal = text.startswith("INTERNALERROR>")
-        self._stream.write(self._redactor.clean(text) if is_internal else self._redactor.scrub(text))
+        self._stream.write(self._clean(text))
         return len(text)
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the stream has
@@ -41,6 +46,7 @@ class Outlets:
 
     def __init__(self, redactor: Redactor) -> None:
         self._redactor = redactor
+        self._streams = ExitStack()
         self._factory: _Factory = logging.getLogRecordFactory()
         logging.setLogRecordFactory(self._record)
 
@@ -57,10 +63,14 @@ class Outlets:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self, session: pytest.Session) -> None:
-        """Put the redactor between the terminal reporter and its stream."""
+        """Put the redactor before the terminal; with -s also before what checks print themselves."""
         reporter = session.config.pluginmanager.get_plugin("terminalreporter")
         if reporter is not None:
-            reporter._tw._file = RedactedStream(reporter._tw._file, self._redactor)
+            reporter._tw._file = RedactedStream(reporter._tw._file, self._redactor.scrub)
+        if session.config.option.capture == "no":
+            streams = self._streams
+            streams.enter_context(redirect_stdout(cast("TextIO", RedactedStream(sys.stdout, self.shown))))
+            streams.enter_context(redirect_stderr(cast("TextIO", RedactedStream(sys.stderr, self.shown))))
 
     @pytest.hookimpl(wrapper=True)
     def pytest_make_collect_report(self) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
@@ -86,6 +96,13 @@ class Outlets:
         """Clean a warning before it is kept for the summary."""
         warning_message.message = UserWarning(self.shown(str(warning_message.message)))
 
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_internalerror(self, excrepr: Any) -> None:  # noqa: ANN401 - whatever represents an exception
+        """Clean a traceback of pytest or a plugin as a whole, before it is printed line by line."""
+        told = self.shown(str(excrepr))
+        vars(excrepr)["toterminal"] = lambda writer: writer.write(told)
+
     def pytest_unconfigure(self) -> None:
-        """Give logging its own records back."""
+        """Give logging and the standard streams back."""
         logging.setLogRecordFactory(self._factory)
+        self._streams.close()

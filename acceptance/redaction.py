@@ -128,13 +128,19 @@ class _Secret:
         return frozenset() if self.is_word else frozenset(map(bare, self.meanings))
 
     @cached_property
-    def pieces(self) -> tuple[tuple[str, int], ...]:
-        """Parts that give it away, each with its place in the value, at least one in any 23 characters."""
+    def pieces(self) -> tuple[tuple[str, int, str], ...]:
+        """Parts that give it or its base64 form away, each with its place in the whole, and that.
+
+        At least one is in any 23 characters.
+        """
         if self.is_word:
             return ()
-        places = {*range(0, len(self.value) - PIECE + 1, PIECE), len(self.value) - PIECE}
-        parts = ((self.value[place : place + PIECE], place) for place in sorted(places))
-        return tuple((part, place) for part, place in parts if not _reads_as_words(part))
+        return tuple(
+            (whole[place : place + PIECE], place, whole)
+            for whole in sorted({self.value, *_base64_cores(self.value)})
+            for place in sorted({*range(0, len(whole) - PIECE + 1, PIECE), len(whole) - PIECE})
+            if not _reads_as_words(whole[place : place + PIECE])
+        )
 
     @cached_property
     def _cores(self) -> frozenset[str]:
@@ -148,7 +154,7 @@ class _Needles:
     spellings: tuple[tuple[str, str], ...]
     meanings: tuple[tuple[str, str], ...]
     uninterrupted: tuple[tuple[str, str], ...]
-    pieces: tuple[tuple[str, int, _Secret], ...]
+    pieces: tuple[tuple[str, int, str, str], ...]
 
 
 class Redactor:
@@ -242,13 +248,13 @@ class Redactor:
             return
         needles = self._needles.get(shortest) or self._prepared(shortest)
         for number, (reading, is_joined) in enumerate(readings(text, layers)):
-            whole = needles.spellings if number == 0 else needles.meanings
-            for needle, name in needles.uninterrupted if is_joined else whole:
+            as_it_stands = needles.spellings if number == 0 else needles.meanings
+            for needle, name in needles.uninterrupted if is_joined else as_it_stands:
                 for start in _places(reading.text, needle):
                     yield (*reading.span(start, start + len(needle)), name)
-            for piece, place, secret in needles.pieces if shortest < UNMISTAKABLE else ():
+            for piece, place, whole, name in needles.pieces if shortest < UNMISTAKABLE else ():
                 for start in _places(reading.text, piece):
-                    yield (*reading.span(*_grown(reading.text, start, place, secret.value)), secret.name)
+                    yield (*reading.span(*_grown(reading.text, start, place, whole)), name)
 
     def _prepared(self, shortest: int) -> _Needles:
         secrets = [secret for secret in self._known.values() if len(secret.value) >= shortest]
@@ -261,11 +267,7 @@ class Redactor:
             spellings=named(lambda secret: secret.spellings),
             meanings=named(lambda secret: secret.meanings),
             uninterrupted=named(lambda secret: secret.uninterrupted),
-            pieces=tuple(
-                (piece, place, _Secret(names[secret], secret.value))
-                for secret in secrets
-                for piece, place in secret.pieces
-            ),
+            pieces=tuple((*piece, names[secret]) for secret in secrets for piece in secret.pieces),
         )
         return self._needles[shortest]
 
