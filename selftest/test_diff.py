@@ -320,7 +320,7 @@ def test_a_fault_shows_in_outcomes_and_facts_and_secrets_do_not_compare(runs: Ru
     outcomes = {change.id: diff.outcome(change.after) for change in difference.items}
     assert outcomes["health.public"] == "fail"
     assert outcomes["tls.trusted"] == "not run"
-    assert "health.latency" not in outcomes
+    assert "health.authenticated" not in outcomes
     facts = {fact.fact: fact for fact in difference.facts}
     assert Change("public.state", "ok", "degraded") in facts["health"].changes
     assert facts["tls"].changes == (Change("", "known", "not looked at"),)
