@@ -11,7 +11,8 @@ from urllib.parse import unquote_to_bytes
 
 _INTERRUPTION = re.compile(
     r"""
-    \s+
+    \s*\n[E>|][ \t]+                                             # the margin of a quotation or a traceback
+    | \s+
     | \x1b\[[0-9;?]*[ -/]*[@-~]                                  # a terminal's colours and movements
     | [\x00-\x08\x0e-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]
     | </?[A-Za-z][^<>]{0,200}>                                   # an element's tag

@@ -141,19 +141,6 @@ def test_buffering(host: Host, target: Target) -> None:
     assert host.file(_vhost(target)).contains("proxy_buffering off;")
 
 
-@pytest.mark.item("tls.renewal")
-def test_renewal_is_configured(host: Host, target: Target) -> None:
-    """Certbot knows how to renew the certificate."""
-    assert host.file(f"{target.tls.letsencrypt}/renewal/{target.public.name}.conf").exists
-
-
-@pytest.mark.item("tls.renewal")
-def test_renewal_asks_the_real_authority(host: Host, target: Target) -> None:
-    """The next renewal does not ask the staging authority."""
-    renewal = host.file(f"{target.tls.letsencrypt}/renewal/{target.public.name}.conf")
-    assert not renewal.contains("server = .*staging")
-
-
 @pytest.mark.item("containers.running")
 def test_running(host: Host, target: Target) -> None:
     """Each service runs and is not unhealthy."""

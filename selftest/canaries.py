@@ -22,8 +22,8 @@ _GRAM = PIECE - _STEP + 1
 
 _PICTURE = re.compile(r"data:image/png;base64,[A-Za-z0-9+/=]+")
 _NOISE = re.compile(
-    r"\x1b\[[0-9;]*m|</?[a-zA-Z][^<>]{0,200}>|\s|[\u200b-\u200f\u202a-\u202e\x00-\x1f]"
-    r"|\nINTERNALERROR>(?: [E>])?|\\x1b\[[0-9;]*m|\\x00|\\u20[0-9a-f]{2}"
+    r"\s*\n(?:INTERNALERROR>)?(?: ?[E>] )?|\x1b\[[0-9;]*m|</?[a-zA-Z][^<>]{0,200}>|\s|[\u200b-\u200f\u202a-\u202e\x00-\x1f]"
+    r"|\\x1b\[[0-9;]*m|\\x00|\\u20[0-9a-f]{2}"
 )
 _SHELL = re.compile(r"""'"'"'|'\\''""")
 _BACKSLASH = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|(\n)|(.))")
@@ -61,6 +61,8 @@ def forms(value: str) -> dict[str, str]:
         "lines": "\n".join(lines),
         "indented lines": "\r\n      ".join(lines),
         "lines in json": json.dumps("\n".join(lines)),
+        "lines of a quotation": "\n> ".join(lines),
+        "lines of a traceback": "\nE       ".join(lines),
         "blanks": " ".join(value),
         "tags": "<br>".join(lines),
         "tags with attributes": "".join(f'<span class="s1">{line}</span>' for line in lines),

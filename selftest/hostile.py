@@ -471,6 +471,8 @@ _MISTAKE = """\
 from pathlib import Path
 
 def pytest_runtest_logreport(report):
+    if "test_id" not in report.nodeid:
+        return
     told = Path(__TEXT__).read_text(encoding="utf-8")
     raise RuntimeError(told)
 """
@@ -496,8 +498,8 @@ class Runs:
 
     Attributes:
         showing: as verbose as pytest can be, with checks that break.
-        refusing: plain, but that nothing is captured.
-        broken: ended by a mistake in a plugin, told with everything.
+        refusing: plain.
+        broken: with the output of checks that break as they print it, ended by a mistake in a plugin.
     """
 
     planted: Planted
@@ -521,8 +523,11 @@ def runs(directory: Path) -> Iterator[Runs]:
         own = (f"--log-file={files}/own.log", "--log-file-level=DEBUG", f"--junitxml={files}/own.xml")
         ways = {
             "showing": (place.showing, (*wordy, *own, "tests", str(checks))),
-            "refusing": (place.refusing, ("-s",)),
-            "broken": (place.showing, ("--full-trace", "--showlocals", "-p", "mistaken", *_MEETING)),
+            "refusing": (place.refusing, ()),
+            "broken": (
+                place.showing,
+                ("-s", "--full-trace", *wordy, "-p", "mistaken", *_MEETING, str(checks)),
+            ),
         }
         begun = {name: _begun(directory, name, target, options) for name, (target, options) in ways.items()}
         ended = {name: _ended(directory / name, process) for name, process in begun.items()}

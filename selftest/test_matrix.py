@@ -11,7 +11,7 @@ import pytest
 from acceptance import target as targets
 from acceptance.outcome import Outcome
 from acceptance.target import Target
-from rehearsal.client import Rehearsal
+from rehearsal.client import Rehearsal, boot
 from rehearsal.faults.base import Fault
 from rehearsal.faults.catalogue import FAULTS
 from selftest import matrix
@@ -27,6 +27,13 @@ NOUNS = sorted({name for check in matrix.checks() for name in matrix.nouns_of(ch
 
 INJECTABLE = sorted(name for name, fault in FAULTS.items() if os.getuid() == 0 or not fault.root_only)
 """An ordinary user's rehearsal has no accounts of its own, so it cannot inject what needs one."""
+
+
+@pytest.fixture(scope="module")
+def rehearsal() -> Iterator[Rehearsal]:
+    """A rehearsal of the matrix's own: what other tests did to theirs must not show here."""
+    with boot(lambda _line: None) as booted:
+        yield booted
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,8 @@ _WRITERS = ("lo_creat(integer)", "lo_create(oid)", "lo_from_bytea(oid, bytea)")
 _SQL = """\
 -- A role for the acceptance suite in the database {database}: it runs the suite's queries and cannot write.
 -- Run as a superuser, connected to that database. Then give it a password, in psql: \\password {role}
+-- Run it before crm-app is started for the last time: PostgreSQL keeps a grant on single columns with the
+-- column, so it looks like a change of the schema that the app has not seen.
 --
 -- PostgreSQL lets every role make temporary tables and large objects, and in databases that began before
 -- version 15 tables in schema public. A single role cannot be kept from what PUBLIC may do, so these rights
