@@ -22,7 +22,8 @@ _GRAM = PIECE - _STEP + 1
 
 _PICTURE = re.compile(r"data:image/png;base64,[A-Za-z0-9+/=]+")
 _NOISE = re.compile(
-    r"\s*\n(?:INTERNALERROR>)?(?: ?[E>] )?|\x1b\[[0-9;]*m|</?[a-zA-Z][^<>]{0,200}>|\s|[\u200b-\u200f\u202a-\u202e\x00-\x1f]"
+    r"\s*\n(?:INTERNALERROR>)?(?: ?[E>] )?|\x1b\[[0-9;]*m|</?[a-zA-Z][^<>]{0,200}>|\s"
+    r"|[\u200b-\u200f\u202a-\u202e\x00-\x1f]"
     r"|\\x1b\[[0-9;]*m|\\x00|\\u20[0-9a-f]{2}"
 )
 _SHELL = re.compile(r"""'"'"'|'\\''""")
