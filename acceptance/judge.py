@@ -116,22 +116,14 @@ def judge(
         facts: by the names of their nouns.
         given: what else a check may take, by name: `target`, `baseline`.
         variant: the parametrisation.
-
-    Raises:
-        TypeError: the check takes something that is neither a fact nor given.
     """
     names = tuple(inspect.signature(check).parameters)
     others = {name: value for name, value in {**given, **variant.arguments}.items() if name in names}
     wanted = tuple(name for name in names if name not in others)
-    unknown = set(wanted) - set(facts)
-    if unknown:
-        raise TypeError(
-            f"{check.__name__} takes {', '.join(sorted(unknown))}, which is neither a fact nor given"
-        )
     error: BaseException | None = None
     with recording() as evidence:
         try:
-            check(**{name: _known(facts[name]) for name in wanted}, **others)
+            check(**{name: _known(name, facts) for name in wanted}, **others)
         except Exception as raised:  # classified, whatever it is
             error = raised
     outcome, reason, remedy = outcome_of(error, evidence)
@@ -150,7 +142,10 @@ def judge(
     )
 
 
-def _known(fact: Fact | Unavailable) -> Any:  # noqa: ANN401 - the check's annotation says which fact
+def _known(name: str, facts: Mapping[str, Fact | Unavailable]) -> Any:  # noqa: ANN401 - the check says which
+    if name not in facts:
+        raise UnavailableError(f"{name} is neither a fact that was looked at nor given")
+    fact = facts[name]
     if isinstance(fact, Unavailable):
         raise UnavailableError(fact.reason, fact.remedy)
     return fact

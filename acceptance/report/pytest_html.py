@@ -318,9 +318,10 @@ def _outcome_cell(outcome: Outcome) -> str:
 def _details(check: CheckRecord, checks: int) -> list[str]:
     """Return what is told of one of so many checks, cut to its share of the page."""
     text = ""
+    share = max(_SHARED // max(checks, 1) - _ROW, _LEAST)
     for longest in LIMITS:
         text = "\n".join(_told(check, longest))
-        if _weight(text) <= max(_SHARED // max(checks, 1) - _ROW, _LEAST):
+        if 2 * len(text) <= share and _weight(text) <= share:
             break
     else:
         text = shortened(text, _LEAST)

@@ -144,7 +144,8 @@ def _unanswered(writer: _Writer, record: RunRecord) -> None:
     if questions:
         writer.heading(f"No answer ({len({item.id for question in questions for item in question.items})})")
     for question in questions:
-        writer.add("? ", question.reason or "no reason was recorded", _MAGENTA, indent=2)
+        reason = question.reason or "no reason was recorded"
+        writer.add("? ", reason, _MAGENTA, indent=2, limit=_LONGEST_VALUE)
         writer.add(f"{'items':<10}", ", ".join(_named(item) for item in question.items), _FAINT, indent=4)
         if question.remedy:
             writer.add(f"{'do:':<10}", question.remedy, _BOLD, indent=4)
