@@ -54,7 +54,7 @@ from acceptance.ledger import Ledger
 from acceptance.secrets import Redactor
 from acceptance.target import Server, Target
 from acceptance.transports.ssh import SshHost
-from rehearsal.client import Rehearsal
+from rehearsal.client import Rehearsal, boot
 from rehearsal.services import postgres
 from selftest.matrix import Observer
 from selftest.rehearsed import site_of
@@ -224,6 +224,13 @@ def test_approving_and_approving_nothing_contradict_each_other(tmp_path: Path) -
     done = subprocess.run([*GATE, *both], cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert done.returncode == 4
     assert "contradict" in done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def rehearsal() -> Iterator[Rehearsal]:
+    """A rehearsal of its own: the database role that is made here would show in others' schema checks."""
+    with boot(lambda _line: None) as booted:
+        yield booted
 
 
 def other_target(
