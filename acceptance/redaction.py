@@ -11,7 +11,7 @@ import html
 import json
 import re
 import shlex
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -30,10 +30,6 @@ UNMISTAKABLE = 12
 
 PIECE = 12
 """So many characters in a row of a value that reads as no word are taken for the value."""
-
-_STEP = 5
-_GRAM = PIECE - _STEP + 1
-"""So many characters, at every so many places of a value: any piece holds at least one of these."""
 
 _SEPARATOR = r"""\\*["']?\s*(?:[:=]|,\s*(?=b?["']))\s*(?:b(?=["']))?+\\*+["']?+"""
 _NAME = (
@@ -132,14 +128,18 @@ class _Secret:
         return frozenset() if self.is_word else frozenset(map(bare, self.meanings))
 
     @cached_property
-    def grams(self) -> tuple[tuple[str, int, str], ...]:
-        """Parts by which a piece of it or of its base64 form is found: each, its place in the whole, and that."""
+    def pieces(self) -> tuple[tuple[str, int, str], ...]:
+        """Parts that give it or its base64 form away, each with its place in the whole, and that.
+
+        At least one is in any 23 characters.
+        """
         if self.is_word:
             return ()
         return tuple(
-            (whole[place : place + _GRAM], place, whole)
+            (whole[place : place + PIECE], place, whole)
             for whole in sorted({self.value, *_base64_cores(self.value)})
-            for place in range(0, len(whole) - _GRAM + 1, _STEP)
+            for place in sorted({*range(0, len(whole) - PIECE + 1, PIECE), len(whole) - PIECE})
+            if not _reads_as_words(whole[place : place + PIECE])
         )
 
     @cached_property
@@ -154,7 +154,7 @@ class _Needles:
     spellings: tuple[tuple[str, str], ...]
     meanings: tuple[tuple[str, str], ...]
     uninterrupted: tuple[tuple[str, str], ...]
-    grams: dict[str, list[tuple[int, str, str]]]
+    pieces: tuple[tuple[str, int, str, str], ...]
 
 
 class Redactor:
@@ -252,8 +252,9 @@ class Redactor:
             for needle, name in needles.uninterrupted if is_joined else as_it_stands:
                 for start in _places(reading.text, needle):
                     yield (*reading.span(start, start + len(needle)), name)
-            for start, end, name in _pieces(reading.text, needles.grams) if shortest < UNMISTAKABLE else ():
-                yield (*reading.span(start, end), name)
+            for piece, place, whole, name in needles.pieces if shortest < UNMISTAKABLE else ():
+                for start in _places(reading.text, piece):
+                    yield (*reading.span(*_grown(reading.text, start, place, whole)), name)
 
     def _prepared(self, shortest: int) -> _Needles:
         secrets = [secret for secret in self._known.values() if len(secret.value) >= shortest]
@@ -262,15 +263,11 @@ class Redactor:
         def named(parts: Callable[[_Secret], frozenset[str]]) -> tuple[tuple[str, str], ...]:
             return tuple((part, names[secret]) for secret in secrets for part in sorted(parts(secret)))
 
-        grams: dict[str, list[tuple[int, str, str]]] = {}
-        for secret in secrets:
-            for gram, place, whole in secret.grams:
-                grams.setdefault(gram, []).append((place, whole, names[secret]))
         self._needles[shortest] = _Needles(
             spellings=named(lambda secret: secret.spellings),
             meanings=named(lambda secret: secret.meanings),
             uninterrupted=named(lambda secret: secret.uninterrupted),
-            grams=grams,
+            pieces=tuple((*piece, names[secret]) for secret in secrets for piece in secret.pieces),
         )
         return self._needles[shortest]
 
@@ -286,18 +283,9 @@ def _places(text: str, needle: str) -> Iterator[int]:
         place = text.find(needle, place + len(needle))
 
 
-def _pieces(text: str, grams: Mapping[str, list[tuple[int, str, str]]]) -> Iterator[tuple[int, int, str]]:
-    """Yield begin, end and name of each piece of a secret that the text holds."""
-    for start in range(len(text) - _GRAM + 1):
-        for place, whole, name in grams.get(text[start : start + _GRAM], ()):
-            begin, end = _grown(text, start, place, whole)
-            if end - begin >= PIECE and not _reads_as_words(text[begin:end]):
-                yield begin, end, name
-
-
 def _grown(text: str, start: int, place: int, value: str) -> tuple[int, int]:
-    """Return as much around a part (at `start`, at `place` of its value) as belongs to the value."""
-    begin, end = start, start + _GRAM
+    """Return as much around a piece (at `start`, at `place` of its value) as belongs to the value."""
+    begin, end = start, start + PIECE
     while begin > 0 and start - begin < place and text[begin - 1] == value[place - (start - begin) - 1]:
         begin -= 1
     while end < len(text) and place + end - start < len(value) and text[end] == value[place + end - start]:

@@ -70,7 +70,6 @@ def forms(value: str) -> dict[str, str]:
         "colours": "\x1b[31m".join(lines),
         "invisible characters": "\u200b".join(lines),
         "cut off": value[:-9],
-        "only its middle": f"…{value[11:28]}…",
         "begins late": "…" + value[9:],
     }
 
