@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -162,9 +163,19 @@ def running() -> Iterator[Stack]:
         yield stack
     finally:
         for process in reversed(stack.processes):
-            process.kill()
-            process.wait()
+            _end(process)
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Have it end by itself, so that PostgreSQL removes its shared memory; kill what does not."""
+    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGCONT)
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _file() -> File:

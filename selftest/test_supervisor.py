@@ -59,6 +59,12 @@ def descendants(pid: int) -> set[int]:
     return found
 
 
+def shared_memory() -> dict[str, int]:
+    """Return each System V segment with the process that made it."""
+    lines = [line.split() for line in Path("/proc/sysvipc/shm").read_text().splitlines()[1:]]
+    return {line[1]: int(line[4]) for line in lines}
+
+
 @dataclass
 class Held:
     """A rehearsal in the hands of another process."""
@@ -66,6 +72,7 @@ class Held:
     holder: subprocess.Popen[str]
     description: dict[str, Any]
     processes: dict[int, str]
+    older_segments: set[str]
 
     @property
     def supervisor(self) -> int:
@@ -77,10 +84,13 @@ class Held:
 
     def left(self) -> list[str]:
         """Return what remains of it: processes, shared memory, mounts, files."""
-        segments = [line.split() for line in Path("/proc/sysvipc/shm").read_text().splitlines()[1:]]
         return [
             *(f"process {pid}" for pid, birth in self.processes.items() if born(pid) == birth),
-            *(f"segment {line[1]}" for line in segments if int(line[4]) in self.processes),
+            *(
+                f"segment {name}"
+                for name, creator in shared_memory().items()
+                if name not in self.older_segments and creator in self.processes
+            ),
             *(["mounts"] if str(self.root) in Path("/proc/self/mountinfo").read_text() else []),
             *(["directory"] if self.root.exists() else []),
         ]
@@ -88,6 +98,7 @@ class Held:
 
 @contextlib.contextmanager
 def held(wrap: Callable[..., list[str]] = lambda *argv: list(argv)) -> Iterator[Held]:
+    segments = set(shared_memory())
     holder = subprocess.Popen(
         wrap(sys.executable, "-c", HOLDER),
         stdin=subprocess.PIPE,
@@ -100,7 +111,7 @@ def held(wrap: Callable[..., list[str]] = lambda *argv: list(argv)) -> Iterator[
         description = json.loads(stdout.readline())
         guardian = parent(description["pid"])
         processes = {pid: born(pid) for pid in descendants(guardian)}
-        yield Held(holder, description, processes)
+        yield Held(holder, description, processes, segments)
     finally:
         with contextlib.suppress(OSError):
             stdin.close()
