@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from acceptance.errors import UnavailableError
-from acceptance.evidence.record import LookRecord
-from acceptance.facts.base import Fact, Noun, Unavailable
+from acceptance.facts.base import Fact, LookRecord, Noun, Unavailable
 from acceptance.guard import Guard
 from acceptance.ledger import Ledger
 from acceptance.secrets import Redactor, Secrets

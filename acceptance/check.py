@@ -8,21 +8,8 @@ from contextvars import ContextVar
 
 from pydantic import BaseModel, ConfigDict
 
-
-class Source(BaseModel):
-    """Where a fact was seen and how to see it again.
-
-    Attributes:
-        where: file and line, container, URL or query, without a secret.
-        again: a command that shows it again.
-        picture: name of the screenshot that shows it; empty if there is none.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    where: str
-    again: str
-    picture: str = ""
+from acceptance.errors import NotApplicableError
+from acceptance.facts.base import Source
 
 
 class Evidence(BaseModel):
@@ -49,10 +36,6 @@ class CheckFailedError(AssertionError):
             f"again     {evidence.again}"
         )
         self.evidence = evidence
-
-
-class NotApplicableError(Exception):
-    """A fact of the target makes the claim meaningless there; the message is that fact."""
 
 
 _recorded: ContextVar[list[Evidence] | None] = ContextVar("_recorded", default=None)

@@ -24,6 +24,10 @@ class UnavailableError(Exception):
         self.remedy = remedy
 
 
+class NotApplicableError(Exception):
+    """A fact of the target makes the claim meaningless there; the message is that fact."""
+
+
 class RefusedError(Exception):
     """The guard refused an operation before anything was sent.
 

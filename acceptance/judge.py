@@ -10,8 +10,8 @@ from typing import Any
 
 from _pytest.mark import ParameterSet
 
-from acceptance.check import CheckFailedError, Evidence, NotApplicableError, recording
-from acceptance.errors import UnavailableError
+from acceptance.check import CheckFailedError, Evidence, recording
+from acceptance.errors import NotApplicableError, UnavailableError
 from acceptance.evidence.record import CheckRecord
 from acceptance.facts.base import Fact, Unavailable
 from acceptance.outcome import Outcome

@@ -14,9 +14,8 @@ from testinfra.host import Host
 from acceptance import target
 from acceptance.access import Access
 from acceptance.errors import UnavailableError
-from acceptance.evidence.record import LookRecord
 from acceptance.evidence.stored import StoredBundle
-from acceptance.facts.base import Fact, Noun, Unavailable
+from acceptance.facts.base import Fact, LookRecord, Noun, Unavailable
 from acceptance.guard import Approvals, Guard, actions, declared_actions
 from acceptance.guard.approvals import AT_THE_TERMINAL, BY_DEFAULT, asked
 from acceptance.ledger import Ledger

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from acceptance.check import Evidence
-from acceptance.evidence.record import CheckRecord, ItemRecord, LookRecord, RunRecord, TargetRecord
+from acceptance.evidence.record import CheckRecord, ItemRecord, RunRecord, TargetRecord
+from acceptance.facts.base import LookRecord
 from acceptance.outcome import Outcome, Severity, graded
 from acceptance.verdict import Verdict, decide
 

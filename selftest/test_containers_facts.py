@@ -16,8 +16,7 @@ from typing import Any, cast
 import pytest
 
 from acceptance.access import Access
-from acceptance.check import NotApplicableError
-from acceptance.errors import UnavailableError
+from acceptance.errors import NotApplicableError, UnavailableError
 from acceptance.facts import containers, database_settings, logs
 from acceptance.facts.base import Known, Unavailable, known
 from acceptance.facts.containers import Container, Containers, Port, nanoseconds

@@ -313,7 +313,8 @@ def test_the_hosts_modules_work_over_the_same_login(rehearsal: Rehearsal, tmp_pa
     check = tmp_path / "test_own.py"
     check.write_text(
         "import pytest\n"
-        "from acceptance.check import verify, Source\n"
+        "from acceptance.check import verify\n"
+        "from acceptance.facts.base import Source\n"
         '@pytest.mark.item("nginx.enabled")\n'
         "def test_service(host, target):\n"
         '    """testinfra on our backend."""\n'

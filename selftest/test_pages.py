@@ -22,11 +22,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from acceptance import target as targets
-from acceptance.check import Source, recording, verify
+from acceptance.check import recording, verify
 from acceptance.errors import UnavailableError
 from acceptance.evidence.bundle import Bundle
 from acceptance.evidence.record import RunRecord
-from acceptance.facts.base import Unavailable, known
+from acceptance.facts.base import Source, Unavailable, known
 from acceptance.facts.pages import Guarded, Pages, Payload, Rendered, Trait, drawn, matches, same_colour
 from acceptance.guard import Approvals, Guard
 from acceptance.ledger import Ledger

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from acceptance.check import Source
 from acceptance.errors import UnavailableError
 from acceptance.facts import api, health
-from acceptance.facts.base import Known
+from acceptance.facts.base import Known, Source
 from acceptance.facts.health import SAMPLES, Health, HealthAnswer
 from acceptance.target import Api
 from acceptance.transports.http import HttpAnswer

@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from acceptance.check import Evidence
+from acceptance.facts.base import LookRecord
 from acceptance.outcome import Outcome, Severity
 from acceptance.verdict import Verdict
 
@@ -61,17 +62,6 @@ class ItemRecord(_Model):
     waiver: str = ""
     reason: str = ""
     checks: tuple[CheckRecord, ...] = ()
-
-
-class LookRecord(_Model):
-    """One look at the target: which fact, when (seconds since the start of the run), and how it went."""
-
-    fact: str
-    started_s: float
-    seconds: float
-    state: Literal["known", "unavailable"]
-    reason: str = ""
-    remedy: str = ""
 
 
 class Screenshot(_Model):

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from acceptance.check import Source
 from acceptance.errors import UnavailableError
-from acceptance.facts.base import Fact, Noun
+from acceptance.facts.base import Fact, Noun, Source
 
 if TYPE_CHECKING:
     from acceptance.access import Access

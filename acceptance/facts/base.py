@@ -14,6 +14,35 @@ if TYPE_CHECKING:
     from acceptance.access import Access
 
 
+class Source(BaseModel):
+    """Where a fact was seen and how to see it again.
+
+    Attributes:
+        where: file and line, container, URL or query, without a secret.
+        again: a command that shows it again.
+        picture: name of the screenshot that shows it; empty if there is none.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    where: str
+    again: str
+    picture: str = ""
+
+
+class LookRecord(BaseModel):
+    """One look at the target: which fact, when (seconds since the start of the run), and how it went."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    fact: str
+    started_s: float
+    seconds: float
+    state: Literal["known", "unavailable"]
+    reason: str = ""
+    remedy: str = ""
+
+
 class Fact(BaseModel):
     """Base of every fact model. Frozen; holds no secret value; serialises to JSON and back."""
 

@@ -11,9 +11,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import ExtensionOID, NameOID
 
-from acceptance.check import Source
 from acceptance.errors import UnavailableError
-from acceptance.facts.base import Fact, Noun
+from acceptance.facts.base import Fact, Noun, Source
 from acceptance.facts.tree import MissingError, OutsideError, Tree, unpack
 from acceptance.guard.commands import CERTIFICATES_TREE, call
 

@@ -9,9 +9,8 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from acceptance.check import Source, not_applicable
-from acceptance.errors import UnavailableError
-from acceptance.facts.base import Attempt, Fact, Known, Noun, Unavailable, known
+from acceptance.errors import NotApplicableError, UnavailableError
+from acceptance.facts.base import Attempt, Fact, Known, Noun, Source, Unavailable, known
 from acceptance.facts.env_file import Variable, reduce
 from acceptance.guard.commands import CONTAINERS_INSPECT, CONTAINERS_SAMPLE, IMAGES_INSPECT, call
 
@@ -350,7 +349,7 @@ class Containers(Fact):
             NotApplicableError: there is no such service.
         """
         if not services:
-            not_applicable("the target declares no image that our CI builds")
+            raise NotApplicableError("the target declares no image that our CI builds")
         found = {service: self._revision(service, tagged) for service in services}
         silent = [service for service, revision in found.items() if not revision]
         if silent:

@@ -7,10 +7,9 @@ import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from acceptance.check import Source
 from acceptance.errors import UnavailableError
 from acceptance.excerpt import cut
-from acceptance.facts.base import Attempt, Fact, Known, Noun, Unavailable
+from acceptance.facts.base import Attempt, Fact, Known, Noun, Source, Unavailable
 
 if TYPE_CHECKING:
     from acceptance.access import Access

@@ -9,11 +9,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from acceptance.check import Source
 from acceptance.errors import UnavailableError
 from acceptance.excerpt import cut
 from acceptance.facts import containers
-from acceptance.facts.base import Attempt, Fact, Known, Noun, Unavailable, known
+from acceptance.facts.base import Attempt, Fact, Known, Noun, Source, Unavailable, known
 from acceptance.facts.containers import Container, engine_problem, nanoseconds
 from acceptance.facts.log_patterns import Dialect, ErrorKind, Scanner, excerpt
 from acceptance.guard.commands import CONTAINER_LOG, CONTAINERS_INSPECT, Call, call

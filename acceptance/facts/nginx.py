@@ -8,9 +8,8 @@ import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from acceptance.check import Source
 from acceptance.errors import UnavailableError
-from acceptance.facts.base import Attempt, Fact, Known, Noun, Unavailable, known
+from acceptance.facts.base import Attempt, Fact, Known, Noun, Source, Unavailable, known
 from acceptance.facts.nginx_parse import (
     ConfigError,
     Configuration,

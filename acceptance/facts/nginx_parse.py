@@ -15,9 +15,8 @@ import crossplane
 from crossplane.analyzer import CONTEXTS, DIRECTIVES, analyze, enter_block_ctx
 from crossplane.errors import NgxParserDirectiveError, NgxParserSyntaxError
 
-from acceptance.check import Source
 from acceptance.errors import UnavailableError
-from acceptance.facts.base import Fact
+from acceptance.facts.base import Fact, Source
 from acceptance.facts.tree import MissingError, OutsideError, Tree, is_pattern
 
 _MAX_DEPTH = 30

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from acceptance.check import Source
 from acceptance.errors import UnavailableError
+from acceptance.facts.base import Source
 from acceptance.facts.nginx_parse import Directive
 
 T = TypeVar("T")

@@ -6,9 +6,8 @@ import json
 import secrets
 from typing import TYPE_CHECKING
 
-from acceptance.check import Source
 from acceptance.errors import UnavailableError
-from acceptance.facts.base import Fact, Noun
+from acceptance.facts.base import Fact, Noun, Source
 
 if TYPE_CHECKING:
     from acceptance.access import Access

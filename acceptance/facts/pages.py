@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urljoin, urlsplit
 
-from acceptance.check import Source
 from acceptance.errors import UnavailableError
-from acceptance.facts.base import Attempt, Fact, Known, Noun, T, Unavailable
+from acceptance.facts.base import Attempt, Fact, Known, Noun, Source, T, Unavailable
 
 if TYPE_CHECKING:
     from acceptance.access import Access

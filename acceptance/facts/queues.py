@@ -14,9 +14,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from acceptance.check import Source
 from acceptance.errors import UnavailableError
-from acceptance.facts.base import Fact, Noun
+from acceptance.facts.base import Fact, Noun, Source
 
 if TYPE_CHECKING:
     from acceptance.access import Access

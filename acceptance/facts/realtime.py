@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from acceptance.check import Source
 from acceptance.errors import UnavailableError
 from acceptance.excerpt import cut
-from acceptance.facts.base import Attempt, Fact, Known, Noun, Unavailable, known
+from acceptance.facts.base import Attempt, Fact, Known, Noun, Source, Unavailable, known
 from acceptance.guard import messages
 from acceptance.guard.messages import Message
 from acceptance.transports.websocket import CLOSED, Handshake, Socket

@@ -6,9 +6,8 @@ import asyncio
 import secrets
 from typing import TYPE_CHECKING
 
-from acceptance.check import Source
 from acceptance.errors import UnavailableError
-from acceptance.facts.base import Attempt, Fact, Known, Noun, Unavailable, known
+from acceptance.facts.base import Attempt, Fact, Known, Noun, Source, Unavailable, known
 from acceptance.facts.certificates import Certificates
 
 if TYPE_CHECKING:

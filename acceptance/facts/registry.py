@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from acceptance.check import Source, not_applicable
-from acceptance.errors import UnavailableError
-from acceptance.facts.base import Attempt, Fact, Known, Noun, Unavailable, known
+from acceptance.errors import NotApplicableError, UnavailableError
+from acceptance.facts.base import Attempt, Fact, Known, Noun, Source, Unavailable, known
 
 if TYPE_CHECKING:
     from acceptance.access import Access
@@ -52,7 +51,7 @@ class Registry(Fact):
             NotApplicableError: the service's image is not built by our CI.
         """
         if not service.built:
-            not_applicable(f"the image of {service.name} is not built by our CI")
+            raise NotApplicableError(f"the image of {service.name} is not built by our CI")
         if service.name not in self.digests:
             raise UnavailableError(f"the registry was not asked for the image of {service.name}")
         return known(self.digests[service.name]) or "no such tag"

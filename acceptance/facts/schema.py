@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from acceptance import schema_manifest
-from acceptance.check import Source
 from acceptance.errors import UnavailableError
-from acceptance.facts.base import Attempt, Fact, Known, Noun, Unavailable, known
+from acceptance.facts.base import Attempt, Fact, Known, Noun, Source, Unavailable, known
 from acceptance.facts.containers import REVISION_LABEL, Containers, nanoseconds
 from acceptance.schema_manifest import COLUMNS, HOW_TO_MAKE, IDENTITY, Identity, Manifest, Tables
 

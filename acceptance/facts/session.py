@@ -7,9 +7,8 @@ import re
 from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING
 
-from acceptance.check import Source
 from acceptance.errors import UnavailableError
-from acceptance.facts.base import Fact, Noun
+from acceptance.facts.base import Fact, Noun, Source
 
 if TYPE_CHECKING:
     from acceptance.access import Access

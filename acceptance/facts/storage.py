@@ -9,9 +9,8 @@ from collections import Counter
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from acceptance.check import Source
 from acceptance.errors import UnavailableError
-from acceptance.facts.base import Attempt, Fact, Known, Noun, Unavailable
+from acceptance.facts.base import Attempt, Fact, Known, Noun, Source, Unavailable
 from acceptance.facts.media import GENERIC, contradicts, essence, recognised
 from acceptance.guard.s3 import GET_FIRST_BYTES, HEAD_BUCKET, HEAD_OBJECT
 

@@ -7,9 +7,8 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from acceptance.check import Source
 from acceptance.errors import UnavailableError
-from acceptance.facts.base import Attempt, Fact, Known, Noun, Unavailable
+from acceptance.facts.base import Attempt, Fact, Known, Noun, Source, Unavailable
 from acceptance.facts.certificates import Certificate, read_certificate
 from acceptance.transports.tls import PROTOCOLS, Offer, Protocol, Trust
 

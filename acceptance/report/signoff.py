@@ -16,7 +16,8 @@ from jinja2.runtime import Context
 from markupsafe import Markup
 
 from acceptance.evidence.decision import Decision
-from acceptance.evidence.record import LookRecord, RunRecord
+from acceptance.evidence.record import RunRecord
+from acceptance.facts.base import LookRecord
 from acceptance.outcome import Outcome
 from acceptance.report import view
 from acceptance.report.text import visible
