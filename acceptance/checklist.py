@@ -5,11 +5,15 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from acceptance.errors import UsageError
 from acceptance.outcome import Severity
+
+LAST_STAGE = 5
+"""The cutover ends with it."""
 
 DIRECTORY = Path(__file__).resolve().parent.parent / "checklist"
 
@@ -24,6 +28,7 @@ class Item(BaseModel):
         plan: the section of the deployment plan it comes from, or "added" with the reason.
         remedy: what to do when it is not so.
         approval: name of the action that must be approved before it can be judged; empty for a read.
+        stages: the stages of the cutover at which it is judged, ascending; empty if it is at all of them.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -34,6 +39,7 @@ class Item(BaseModel):
     plan: str
     remedy: str = ""
     approval: str = ""
+    stages: tuple[Annotated[int, Field(ge=0, le=LAST_STAGE)], ...] = ()
     gates: tuple[str, ...] = ()
 
     @property
@@ -48,7 +54,7 @@ class _Phase(BaseModel):
     gate: str
     also: tuple[str, ...] = ()
     title: str
-    item: tuple[Item, ...]
+    item: tuple[Item, ...] = ()
 
 
 class Checklist:

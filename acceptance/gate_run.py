@@ -19,6 +19,7 @@ from acceptance.facts.catalogue import NOUNS
 from acceptance.ledger import Ledger
 from acceptance.observer import Live, Observed, Observer, Replayed, Wanted
 from acceptance.options import REHEARSAL, Options
+from acceptance.position import Position
 from acceptance.report import junit, pytest_html, signoff
 from acceptance.secrets import Redactor
 from acceptance.target import Target
@@ -35,6 +36,7 @@ class GateRun:
         incomplete: why the run did not come to its end, empty once it has.
         final: the record that the reports were made from, once there is one.
         baseline: an earlier run's facts.
+        position: where in the plan the run stands.
     """
 
     def __init__(self, checklist: Checklist, gate: str, options: Options) -> None:
@@ -57,9 +59,24 @@ class GateRun:
         self._started = datetime.now(UTC)
         judged = self._observer.target
         self.name = judged.name if judged else REHEARSAL
+        self.position = self._position()
         self.bundle = Bundle(self.name, gate, self.redactor, options.reports, replay=self._stored is not None)
         self.ledger = Ledger(self.bundle.path / "ledger.jsonl", self.redactor)
         self.bundle.begin(self.record())
+
+    def _position(self) -> Position:
+        stage = self._observer.stage
+        if stage is None and any(item.stages for item in self.items):
+            raise UsageError(
+                f"-m {self.gate}: the cutover's stage is not declared; give --stage 0 to 5, "
+                "or `stage` in the target file."
+            )
+        return Position(stage)
+
+    def excuse(self, item_id: str) -> str:
+        """Return why an item is not judged where the run stands; empty if it is."""
+        item = self.checklist.items.get(item_id)
+        return self.position.excuse(item) if item else ""
 
     @property
     def target(self) -> Target | None:
@@ -193,6 +210,7 @@ class GateRun:
             approved_by=self._observer.approvals.by,
             ticket=self._observer.approvals.ticket,
             narrowed=narrowed,
+            stage=self.position.stage,
             logins=self._observed.logins,
             round_trips=self._observed.round_trips,
             items=items,

@@ -20,7 +20,7 @@ from acceptance.guard import Approvals, Guard, actions, declared_actions
 from acceptance.guard.approvals import AT_THE_TERMINAL, BY_DEFAULT, asked
 from acceptance.ledger import Ledger
 from acceptance.loop import Loop
-from acceptance.options import REHEARSAL, Options
+from acceptance.options import REHEARSAL, REHEARSED_STAGE, Options
 from acceptance.secrets import Redactor, Secrets
 from acceptance.target import Target
 from acceptance.transports.testinfra_backend import get_host
@@ -67,12 +67,14 @@ class Observer(Protocol):
         target: None before `open`, if it is booted only then.
         path: the target file, or the bundle.
         approvals: what was approved for this run.
+        stage: of the cutover, as declared; None if it was not.
         narrowed: how what it can tell is less than the whole gate; empty if it is not.
     """
 
     target: Target | None
     path: Path | None
     approvals: Approvals
+    stage: int | None
     narrowed: str
 
     def open(self, ledger: Ledger, progress: Callable[[str], None], wanted: Wanted) -> None:
@@ -112,8 +114,12 @@ class Live:
         self._resources = ExitStack()
         self._loop = Loop()
         self._resources.callback(self._loop.close)
+        self.stage = options.stage
         if options.target != REHEARSAL:
-            self._load(target.path_of(options.target))
+            declared = self._load(target.path_of(options.target)).stage
+            self.stage = declared if options.stage is None else options.stage
+        elif options.stage is None:
+            self.stage = REHEARSED_STAGE
 
     def _load(self, path: Path) -> Target:
         self.path = path
@@ -127,7 +133,7 @@ class Live:
         if judged is None:
             from rehearsal.client import boot  # noqa: PLC0415 - an operator's machine may not have it
 
-            judged = self._load(self._resources.enter_context(boot(progress)).target_file)
+            judged = self._load(self._resources.enter_context(boot(progress, self.stage or 0)).target_file)
         self.approvals = self._approve(judged, wanted)
         self._guard = Guard(ledger, self.approvals, judged)
         self._ledger = ledger
@@ -185,7 +191,8 @@ class Replayed:
         self.path: Path | None = bundle.path
         record = bundle.record
         self.approvals = Approvals(record.approved, record.approved_by, record.ticket)
-        self.narrowed = bundle.record.narrowed
+        self.stage = record.stage
+        self.narrowed = record.narrowed
         self._bundle = bundle
 
     def open(self, ledger: Ledger, progress: Callable[[str], None], wanted: Wanted) -> None:

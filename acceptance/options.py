@@ -12,6 +12,9 @@ from acceptance.evidence.bundle import REPORTS
 REHEARSAL = "rehearsal"
 """The target that is used when none is named."""
 
+REHEARSED_STAGE = 1
+"""The cutover's stage of a rehearsal that is booted for a run, if none is named: nothing is flipped yet."""
+
 
 @dataclass(frozen=True)
 class Options:
@@ -28,6 +31,7 @@ class Options:
         baseline: an earlier bundle that checks may compare with.
         fingerprint_key: reference to the key that makes equality classes comparable between runs; empty
             for a key that is made for the run and forgotten.
+        stage: of the cutover; None for the one that the target declares.
     """
 
     target: str = REHEARSAL
@@ -40,6 +44,7 @@ class Options:
     replay: Path | None = None
     baseline: Path | None = None
     fingerprint_key: str = ""
+    stage: int | None = None
 
     def __post_init__(self) -> None:
         if self.approve and self.no_approvals:

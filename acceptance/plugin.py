@@ -16,7 +16,7 @@ from testinfra.host import Host
 
 from acceptance import checklist, judge
 from acceptance.check import Evidence, recording
-from acceptance.errors import UsageError
+from acceptance.errors import NotApplicableError, UsageError
 from acceptance.evidence.record import CheckRecord
 from acceptance.evidence.stored import Baseline
 from acceptance.facts.base import Fact
@@ -26,6 +26,7 @@ from acceptance.observer import Wanted
 from acceptance.options import REHEARSAL, Options
 from acceptance.outcome import Outcome, graded
 from acceptance.outlets import Outlets
+from acceptance.position import Position
 from acceptance.report import pytest_html, summary
 from acceptance.target import Target
 from acceptance.verdict import EXIT_CODES
@@ -89,6 +90,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="REFERENCE",
         help="makes secrets comparable between runs (env:NAME, file:PATH or cmd:COMMAND)",
     )
+    group.addoption(
+        "--stage",
+        type=int,
+        choices=range(checklist.LAST_STAGE + 1),
+        help="the stage of the cutover (default: the target's)",
+    )
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -129,6 +136,7 @@ def _options(config: pytest.Config) -> Options:
         replay=config.getoption("--replay"),
         baseline=config.getoption("--baseline"),
         fingerprint_key=config.getoption("--fingerprint-key"),
+        stage=config.getoption("--stage"),
     )
 
 
@@ -196,8 +204,9 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
     run = session.config.stash.get(RUN, None)
     if run is not None and not session.testsfailed:
         say = _teller(session.config)
-        needed = sorted({name for item in session.items for name in _nouns_of(item)})
         try:
+            judged = [item for item in session.items if not run.excuse(_item_id(item))]
+            needed = sorted({name for item in judged for name in _nouns_of(item)})
             run.open(say, Wanted(actions_of(needed), _asker(session.config)))
             if run.target is not None and run.target.rehearsal:
                 say("REHEARSAL — not evidence about production")
@@ -268,6 +277,12 @@ def target(request: pytest.FixtureRequest) -> Target:
 
 
 @pytest.fixture
+def position(request: pytest.FixtureRequest) -> Position:
+    """Where in the plan the run stands: the cutover's stage."""
+    return request.config.stash[RUN].position
+
+
+@pytest.fixture
 def baseline(request: pytest.FixtureRequest) -> Baseline:
     """The facts of the run given with --baseline; the check is UNKNOWN if none was."""
     return request.config.stash[RUN].baseline
@@ -287,6 +302,14 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
     with recording() as evidence:
         item.stash[EVIDENCE] = evidence
         return (yield)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Leave out what is not judged where the run stands, before its facts are asked for."""
+    run = item.config.stash.get(RUN, None)
+    if run is not None and (excuse := run.excuse(_item_id(item))):
+        raise NotApplicableError(excuse)
 
 
 @pytest.hookimpl(wrapper=True)

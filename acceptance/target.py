@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    model_validator,
-)
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from acceptance.errors import UsageError
+from acceptance.sections.base import (
+    AbsolutePath,
+    Endpoint,
+    Expression,
+    Port,
+    RootedPath,
+    SecretReference,
+    Section,
+)
 
 LONGEST_LOG = 256 * 1024 * 1024
 """How much of one log a run takes at most, in bytes after compression."""
@@ -25,53 +25,7 @@ LONGEST_LOG = 256 * 1024 * 1024
 DIRECTORY = Path(__file__).resolve().parent.parent / "targets"
 
 
-def _reference(value: object) -> object:
-    if isinstance(value, str) and not re.match(r"(env|file|cmd):\S", value):
-        raise ValueError(
-            "a secret must be a reference (env:NAME, file:PATH or cmd:COMMAND), never the value itself"
-        )
-    return value
-
-
-def _absolute(value: str) -> str:
-    if not value.startswith("/"):
-        raise ValueError("must be an absolute path")
-    return value.rstrip("/") or "/"
-
-
-def _rooted(value: str) -> str:
-    if not re.fullmatch(r"/[^\s#]*", value):
-        raise ValueError("must be a path that begins with /")
-    return value
-
-
-def _expression(value: str) -> str:
-    try:
-        re.compile(value)
-    except re.error as error:
-        raise ValueError(f"must be a regular expression ({error})") from error
-    return value
-
-
-SecretReference = Annotated[str, BeforeValidator(_reference)]
-AbsolutePath = Annotated[str, AfterValidator(_absolute)]
-RootedPath = Annotated[str, AfterValidator(_rooted)]
-Expression = Annotated[str, AfterValidator(_expression)]
-Port = Annotated[int, Field(ge=1, le=65535)]
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-
-class Endpoint(_Section):
-    """Where a logical address really is today, like curl's --connect-to."""
-
-    address: str
-    port: Port
-
-
-class Privilege(_Section):
+class Privilege(Section):
     """The way up to root on the server.
 
     Attributes:
@@ -92,7 +46,7 @@ class Privilege(_Section):
         return self
 
 
-class Tools(_Section):
+class Tools(Section):
     """Absolute paths of the server's programs; a login without a shell profile has no sbin in PATH."""
 
     docker: AbsolutePath = "/usr/bin/docker"
@@ -102,7 +56,7 @@ class Tools(_Section):
     sudo: AbsolutePath = "/usr/bin/sudo"
 
 
-class Server(_Section):
+class Server(Section):
     """The server behind SSH.
 
     Attributes:
@@ -128,7 +82,7 @@ class Server(_Section):
         return self.connect or Endpoint(address=self.address, port=self.port)
 
 
-class Public(_Section):
+class Public(Section):
     """The public side of the CRM.
 
     Attributes:
@@ -153,7 +107,7 @@ class Public(_Section):
         return self.connect_https or Endpoint(address=self.name, port=443)
 
 
-class Nginx(_Section):
+class Nginx(Section):
     """The reverse proxy's files and what its vhost must say.
 
     Attributes:
@@ -172,28 +126,28 @@ class Nginx(_Section):
     read_timeout_s: int = 300
 
 
-class Tls(_Section):
+class Tls(Section):
     """The certificate: where certbot keeps it and how long it must still hold."""
 
     letsencrypt: AbsolutePath = "/etc/letsencrypt"
     min_days: int = 21
 
 
-class PublishedPort(_Section):
+class PublishedPort(Section):
     """A container port that must be reachable on the host."""
 
     container: Port
     host: Port
 
 
-class Volume(_Section):
+class Volume(Section):
     """A named volume that must be mounted: its name in the compose file and where."""
 
     name: str
     destination: AbsolutePath
 
 
-class Service(_Section):
+class Service(Section):
     """One service of the compose file.
 
     Attributes:
@@ -213,7 +167,7 @@ class Service(_Section):
     volumes: tuple[Volume, ...] = ()
 
 
-class Compose(_Section):
+class Compose(Section):
     """The deployed stack.
 
     Attributes:
@@ -273,7 +227,7 @@ class Compose(_Section):
         raise KeyError(kind)
 
 
-class Registry(_Section):
+class Registry(Section):
     """The container registry, asked by the operator's machine.
 
     Attributes:
@@ -286,7 +240,7 @@ class Registry(_Section):
     password: SecretReference | None = None
 
 
-class Health(_Section):
+class Health(Section):
     """The health endpoint: its path, its secret and the latency budget."""
 
     path: str = "/api/public/health"
@@ -294,7 +248,7 @@ class Health(_Section):
     latency_p95_ms: int = 800
 
 
-class Realtime(_Section):
+class Realtime(Section):
     """Socket.IO.
 
     Attributes:
@@ -308,7 +262,7 @@ class Realtime(_Section):
     max_wait_s: float = 60
 
 
-class SignIn(_Section):
+class SignIn(Section):
     """The account for the approved sign-in, and the route it is sent to."""
 
     path: str = "/api/auth/sign-in/email"
@@ -316,7 +270,7 @@ class SignIn(_Section):
     password: SecretReference
 
 
-class Api(_Section):
+class Api(Section):
     """The CRM's public routes.
 
     Attributes:
@@ -330,7 +284,7 @@ class Api(_Section):
     intake: str = "/api/public/website-inquiries"
 
 
-class Pages(_Section):
+class Pages(Section):
     """The CRM's pages as a browser shows them. Selectors are CSS; paths are those of the public name.
 
     Attributes:
@@ -366,7 +320,7 @@ class Pages(_Section):
     elsewhere: tuple[str, ...] = ()
 
 
-class Postgres(_Section):
+class Postgres(Section):
     """The CRM's database, reached through an SSH tunnel to its container.
 
     Attributes:
@@ -381,7 +335,7 @@ class Postgres(_Section):
     password: SecretReference
 
 
-class Admins(_Section):
+class Admins(Section):
     """How an admin user is told: one of `values` in that column of the users' table."""
 
     table: str = "user"
@@ -389,7 +343,7 @@ class Admins(_Section):
     values: tuple[str, ...] = Field(default=("admin",), min_length=1)
 
 
-class DatabaseSchema(_Section):
+class DatabaseSchema(Section):
     """What the CRM's database must hold.
 
     Attributes:
@@ -402,7 +356,7 @@ class DatabaseSchema(_Section):
     admins: Admins = Admins()
 
 
-class Redis(_Section):
+class Redis(Section):
     """The CRM's Redis, reached likewise.
 
     Attributes:
@@ -416,7 +370,7 @@ class Redis(_Section):
     prefix: str = "bull"
 
 
-class Worker(_Section):
+class Worker(Section):
     """What the worker must keep up with.
 
     Attributes:
@@ -428,7 +382,7 @@ class Worker(_Section):
     queues: tuple[str, ...] = ()
 
 
-class StorageSetting(_Section):
+class StorageSetting(Section):
     """Where the CRM's database says what the storage is: a row with a name and a value."""
 
     table: str = "system_settings"
@@ -437,7 +391,7 @@ class StorageSetting(_Section):
     key: str = "storage_backend"
 
 
-class StorageFiles(_Section):
+class StorageFiles(Section):
     """The table of stored files and its columns; `key` is the object's key in the bucket."""
 
     table: str = "stored_files"
@@ -447,7 +401,7 @@ class StorageFiles(_Section):
     created_at: str = "created_at"
 
 
-class Storage(_Section):
+class Storage(Section):
     """The S3 storage of the CRM's files, asked by the operator's machine.
 
     Attributes:
@@ -475,14 +429,14 @@ class Storage(_Section):
     files: StorageFiles = StorageFiles()
 
 
-class Logs(_Section):
+class Logs(Section):
     """How much of a container's log may be fetched, in bytes after compression on the server."""
 
     max_bytes: int = Field(default=64 * 1024 * 1024, gt=0, le=LONGEST_LOG)
     storm: int = Field(default=20, description="refused connections that make a storm")
 
 
-class Target(_Section):
+class Target(Section):
     """A whole target file.
 
     Attributes:
@@ -490,12 +444,14 @@ class Target(_Section):
         assumed: dotted keys whose value the plan does not state, `compose.services.env_file` for that of
             every service. What is missing at such a place is UNKNOWN ("assumed name not found"), not a
             failure.
+        stage: of the website's cutover, 0 to 5, unless the operator gives another one with --stage.
     """
 
     target_version: Literal[1] = 1
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
     rehearsal: bool = False
     assumed: tuple[str, ...] = ()
+    stage: int | None = Field(default=None, ge=0, le=5)
     server: Server
     public: Public
     nginx: Nginx

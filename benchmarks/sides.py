@@ -22,7 +22,8 @@ from acceptance.errors import UsageError
 from acceptance.facts.catalogue import NOUNS
 from acceptance.guard.commands import CONTAINERS_SAMPLE
 from acceptance.outcome import Outcome
-from acceptance.target import Endpoint, Target
+from acceptance.sections.base import Endpoint
+from acceptance.target import Target
 from acceptance.transports.ssh_client import host_key_name
 from benchmarks import plain
 from rehearsal.client import Rehearsal

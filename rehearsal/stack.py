@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from acceptance.options import REHEARSED_STAGE
 from rehearsal.faults.base import Course
 from rehearsal.faults.catalogue import FAULTS
 from rehearsal.host.daemon import HostTools
@@ -74,10 +75,12 @@ class Stack:
         site: paths, addresses, credentials.
         runtime: what runs. tools: the stand-ins for `docker` and `systemctl`.
         target_file: the target file that describes it.
+        stage: of the website's cutover.
     """
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, stage: int = REHEARSED_STAGE) -> None:
         self.site = site
+        self.stage = stage
         self.runtime = Runtime(site)
         self.runtime.units["certbot.timer"] = Unit("certbot.timer")
         self.target_file = site.root / "target.toml"
@@ -140,7 +143,7 @@ class Stack:
 
     def _write_target(self) -> None:
         self.target_file.touch(mode=0o600)
-        self.target_file.write_text(target.document(self.site), encoding="utf-8")
+        self.target_file.write_text(target.document(self.site, self.stage), encoding="utf-8")
 
     def program(self, name: str) -> RunningProgram:
         """Return a program of the server: nginx, sshd, s3, registry.
@@ -238,6 +241,7 @@ def list_faults() -> list[dict[str, object]]:
             "touches": list(fault.touches),
             "blinds": fault.blinds,
             "root_only": fault.root_only,
+            "stage": fault.stage,
         }
         for fault in FAULTS.values()
     ]

@@ -48,7 +48,7 @@ def main() -> int:
     child = os.fork()
     if child == 0:
         signal.set_wakeup_fd(-1)
-        _supervise(root, guardian)
+        _supervise(root, int(sys.argv[2]), guardian)
     os.close(1)
     _wait_for_the_end(wake, child)
     code = _end_supervisor(child)
@@ -82,7 +82,7 @@ def _end_supervisor(child: int) -> int:
         time.sleep(0.01)
 
 
-def _supervise(root: Path, guardian: int) -> NoReturn:
+def _supervise(root: Path, stage: int, guardian: int) -> NoReturn:
     """Be the supervisor."""
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -94,13 +94,14 @@ def _supervise(root: Path, guardian: int) -> NoReturn:
         os._exit(1)
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
-    os._exit(_Supervisor(root, ended).run())
+    os._exit(_Supervisor(root, stage, ended).run())
 
 
 class _Supervisor:
     """Boots the stack in a thread and serves the control socket until it is told to end."""
 
-    def __init__(self, root: Path, ended: threading.Event) -> None:
+    def __init__(self, root: Path, stage: int, ended: threading.Event) -> None:
+        self._stage = stage
         self._root = root
         self._ended = ended
         self._failed = False
@@ -143,7 +144,7 @@ class _Supervisor:
         try:
             from rehearsal.stack import Stack  # noqa: PLC0415 - the guardian does without these imports
 
-            self._stack = stack = Stack(site)
+            self._stack = stack = Stack(site, self._stage)
             stack.boot(lambda line: self._report(progress=line))
             Control(site.state / "control.sock", stack, self._ended.set)
         except Exception as error:

@@ -9,17 +9,20 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from acceptance import guard, judge
+from acceptance import checklist, guard, judge
 from acceptance.access import Access
 from acceptance.evidence.record import CheckRecord
 from acceptance.facts.base import Fact, Unavailable
 from acceptance.facts.catalogue import NOUNS
 from acceptance.ledger import Ledger
 from acceptance.outcome import Outcome, combine
+from acceptance.position import Position
 from acceptance.secrets import Redactor, Secrets
 from acceptance.target import Target
 from rehearsal.faults.base import Fault
 from rehearsal.faults.catalogue import FAULTS
+
+CHECKLIST = checklist.load()
 
 TESTS = Path(__file__).parent.parent / "tests"
 
@@ -74,10 +77,14 @@ class Observer:
 
 
 def judged(facts: Facts, target: Target) -> dict[str, list[CheckRecord]]:
-    """Run every check on the facts; the records by item."""
+    """Run every check that is judged at the target's stage; the records by item."""
+    position = Position(target.stage)
+    given = {"target": target, "position": position}
     records: dict[str, list[CheckRecord]] = {}
     for check in checks():
-        found = [judge.judge(check, facts, {"target": target}, variant) for variant in judge.variants(check)]
+        if position.excuse(CHECKLIST.items[judge.item_of(check)]):
+            continue
+        found = [judge.judge(check, facts, given, variant) for variant in judge.variants(check)]
         records.setdefault(judge.item_of(check), []).extend(found)
     return records
 

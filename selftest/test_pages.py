@@ -33,7 +33,8 @@ from acceptance.ledger import Ledger
 from acceptance.outcome import Outcome
 from acceptance.report import signoff
 from acceptance.secrets import Redactor
-from acceptance.target import Endpoint, Public, Target
+from acceptance.sections.base import Endpoint
+from acceptance.target import Public, Target
 from acceptance.transports.browser import PROGRAMS, Browser, Element, View, executable, name_rules
 from acceptance.transports.http import Http
 from acceptance.transports.tls import Tls

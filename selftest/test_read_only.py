@@ -27,7 +27,8 @@ from acceptance.guard.requests import Request
 from acceptance.ledger import Ledger
 from acceptance.loop import Loop
 from acceptance.secrets import Redactor, Secrets
-from acceptance.target import Endpoint, Target
+from acceptance.sections.base import Endpoint
+from acceptance.target import Target
 from acceptance.transports.testinfra_backend import get_host
 from rehearsal.client import Rehearsal
 from rehearsal.services import postgres, s3

@@ -29,7 +29,7 @@ from acceptance.errors import RefusedError, UnavailableError
 from acceptance.guard.registry import REQUESTS
 from acceptance.ledger import Ledger
 from acceptance.secrets import Redactor
-from acceptance.target import Endpoint
+from acceptance.sections.base import Endpoint
 from acceptance.target import Registry as Settings
 from acceptance.transports.registry import Registry, challenge
 from rehearsal.services import registry as service

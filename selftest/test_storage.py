@@ -21,7 +21,8 @@ from acceptance.facts.media import HTML, S3_ERROR, contradicts, recognised
 from acceptance.facts.storage import Sample, Storage, StoredFile, summary
 from acceptance.ledger import Ledger
 from acceptance.secrets import Redactor, Secrets
-from acceptance.target import Endpoint, Target
+from acceptance.sections.base import Endpoint
+from acceptance.target import Target
 from acceptance.transports import s3 as transport
 from acceptance.transports.postgres import statement
 from acceptance.transports.s3 import Answer, ObjectStore

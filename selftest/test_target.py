@@ -9,6 +9,7 @@ import pytest
 from acceptance import target
 from acceptance.errors import UsageError
 from acceptance.guard.commands import CONTAINER_LOG
+from acceptance.sections.base import Endpoint
 
 MINIMAL = """
 name = "example"
@@ -47,7 +48,7 @@ def _load(directory: Path, text: str) -> target.Target:
 
 def test_a_minimal_target_gets_the_plans_defaults(tmp_path: Path) -> None:
     loaded = _load(tmp_path, MINIMAL)
-    assert loaded.public.https == target.Endpoint(address="crm.example", port=443)
+    assert loaded.public.https == Endpoint(address="crm.example", port=443)
     assert loaded.nginx.body_size_mb == 64
     assert loaded.compose.env_path == "/opt/pn-crm/.env"
     assert not loaded.rehearsal

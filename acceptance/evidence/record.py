@@ -97,6 +97,7 @@ class RunRecord(_Model):
         fingerprint_key_id: which key made the equality classes; they compare between runs with the same.
         approved: the actions that were approved.
         approved_by, ticket: who approved them and for what, as the operator said.
+        stage: of the cutover, as declared; None if it was not.
         round_trips, logins: what the SSH transport counted.
     """
 
@@ -117,6 +118,7 @@ class RunRecord(_Model):
     approved_by: str = ""
     ticket: str = ""
     narrowed: str = ""
+    stage: int | None = None
     logins: int = 0
     round_trips: int = 0
     items: tuple[ItemRecord, ...] = ()

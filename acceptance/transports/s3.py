@@ -17,7 +17,8 @@ import urllib3
 from acceptance.errors import RefusedError, UnavailableError
 from acceptance.guard.s3 import OPERATIONS, Operation
 from acceptance.ledger import Ledger
-from acceptance.target import Endpoint, Storage
+from acceptance.sections.base import Endpoint
+from acceptance.target import Storage
 from acceptance.transports.http import trust
 
 WORKERS = 8

@@ -6,6 +6,8 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from acceptance.options import REHEARSED_STAGE
+
 if TYPE_CHECKING:
     from rehearsal.stack import Stack
 
@@ -23,6 +25,7 @@ class Fault:
         touches: the nouns that must be read again to see it.
         blinds: True if it takes a source away, so that items become UNKNOWN instead of red.
         root_only: True if it needs accounts of its own, so that an ordinary user cannot rehearse it.
+        stage: of the website's cutover, at which it can happen.
     """
 
     name: str
@@ -32,6 +35,7 @@ class Fault:
     course: Callable[[Stack], Course]
     blinds: bool = False
     root_only: bool = False
+    stage: int = REHEARSED_STAGE
 
 
 def fault(
@@ -42,10 +46,11 @@ def fault(
     touches: tuple[str, ...],
     blinds: bool = False,
     root_only: bool = False,
+    stage: int = REHEARSED_STAGE,
 ) -> Callable[[Callable[[Stack], Course]], Fault]:
     """Turn a generator function into a fault; see `Fault` for the arguments."""
 
     def make(course: Callable[[Stack], Course]) -> Fault:
-        return Fault(name, notice, reddens, touches, course, blinds, root_only)
+        return Fault(name, notice, reddens, touches, course, blinds, root_only, stage)
 
     return make

@@ -14,7 +14,7 @@ from rehearsal.site import HOSTNAME, PROJECT, STORAGE_NAME, Site
 _Value = str | int | bool | Mapping[str, object] | list[Mapping[str, object]]
 
 
-def document(site: Site) -> str:
+def document(site: Site, stage: int) -> str:
     """Write the secrets below `site.secrets` and return the target file, which refers to them.
 
     Raises:
@@ -58,7 +58,7 @@ def document(site: Site) -> str:
         "redis": {"password": secrets["redis_password"]},
         "storage": _storage(site, secrets),
     }
-    head = 'target_version = 1\nname = "rehearsal"\nrehearsal = true\n'
+    head = 'target_version = 1\nname = "rehearsal"\nrehearsal = true\n' + f"stage = {stage}\n"
     return head + "".join(f"\n[{name}]\n{_lines(values)}" for name, values in sections.items())
 
 

@@ -1,0 +1,1 @@
+"""Sections of the target file, one module for each topic; `acceptance.target` puts them together."""
