@@ -63,7 +63,7 @@ class Access:
         self.host = SshHost(
             target.server, password=self._root_password, authorise=guard.command, ledger=ledger
         )
-        self.http = Http(target.public, guard, ledger)
+        self._sites = {name: Http(public, guard, ledger, name) for name, public in target.sites.items()}
         self.websocket = WebSocket(target.public, guard, ledger, target.realtime.namespace)
         self.tls = Tls(target.public, ledger)
         self.browser = Browser(target.public, target.pages.elsewhere, guard, ledger, self.tls.verified_leaf)
@@ -73,6 +73,11 @@ class Access:
         )
         self.redis = Queue(self._redis_tunnel, target.redis.user, self._redis_password, ledger)
         self.storage = ObjectStore(target.storage, self.secret, ledger)
+
+    @property
+    def http(self) -> Http:
+        """HTTP to the CRM's public name."""
+        return self._sites["crm"]
 
     @property
     def redactor(self) -> Redactor:
@@ -88,6 +93,16 @@ class Access:
             for look in self._looks
         )
         return tuple(sorted(told, key=lambda look: (look.started_s, look.fact)))
+
+    def site(self, name: str) -> Http:
+        """Return HTTP to one of the target's public names.
+
+        Raises:
+            UnavailableError: the target does not say where it is.
+        """
+        if name not in self._sites:
+            raise UnavailableError(f"the target file has no [{name}]", f"describe it there: [{name}]")
+        return self._sites[name]
 
     def secret(self, reference: str) -> str:
         """Resolve a secret reference.
@@ -229,7 +244,7 @@ class Access:
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
         await asyncio.gather(
-            self.http.close(),
+            *(site.close() for site in self._sites.values()),
             self.browser.close(),
             self.postgres.close(),
             self.redis.close(),

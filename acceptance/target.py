@@ -18,6 +18,9 @@ from acceptance.sections.base import (
     SecretReference,
     Section,
 )
+from acceptance.sections.gitea import Gitea
+from acceptance.sections.public import Public
+from acceptance.sections.website import Website
 
 LONGEST_LOG = 256 * 1024 * 1024
 """How much of one log a run takes at most, in bytes after compression."""
@@ -80,31 +83,6 @@ class Server(Section):
     def endpoint(self) -> Endpoint:
         """Where to connect to today."""
         return self.connect or Endpoint(address=self.address, port=self.port)
-
-
-class Public(Section):
-    """The public side of the CRM.
-
-    Attributes:
-        ca_file: certificate authority to trust instead of the system's; the rehearsal's own.
-        connect_http, connect_https: where ports 80 and 443 of the name really are today.
-    """
-
-    name: str
-    connect_http: Endpoint | None = None
-    connect_https: Endpoint | None = None
-    ca_file: str | None = None
-    timeout_s: float = Field(default=10, gt=0)
-
-    @property
-    def http(self) -> Endpoint:
-        """Where plain HTTP requests go."""
-        return self.connect_http or Endpoint(address=self.name, port=80)
-
-    @property
-    def https(self) -> Endpoint:
-        """Where HTTPS requests go."""
-        return self.connect_https or Endpoint(address=self.name, port=443)
 
 
 class Nginx(Section):
@@ -468,6 +446,8 @@ class Target(Section):
     redis: Redis = Redis()
     worker: Worker = Worker()
     storage: Storage | None = None
+    gitea: Gitea | None = None
+    website: Website | None = None
     logs: Logs = Logs()
 
     @model_validator(mode="after")
@@ -513,7 +493,7 @@ class Target(Section):
             *(service.image for service in compose.services),
             self.server.address,
             self.server.user,
-            self.public.name,
+            *(public.name for public in self.sites.values()),
             *self.pages.elsewhere,
             self.postgres.database,
             self.postgres.user,
@@ -522,6 +502,12 @@ class Target(Section):
             *((storage.bucket, storage.region, storage.endpoint) if storage else ()),
         }
         return frozenset(names - {""})
+
+    @property
+    def sites(self) -> dict[str, Public]:
+        """The public names that requests may be sent to, by what a declared request calls them."""
+        found = {"crm": self.public, "gitea": self.gitea, "website": self.website and self.website.public}
+        return {name: public for name, public in found.items() if public is not None}
 
     def is_assumed(self, key: str) -> bool:
         """Tell whether the plan leaves this value open (`compose.directory`)."""

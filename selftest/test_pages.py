@@ -34,7 +34,8 @@ from acceptance.outcome import Outcome
 from acceptance.report import signoff
 from acceptance.secrets import Redactor
 from acceptance.sections.base import Endpoint
-from acceptance.target import Public, Target
+from acceptance.sections.public import Public
+from acceptance.target import Target
 from acceptance.transports.browser import PROGRAMS, Browser, Element, View, executable, name_rules
 from acceptance.transports.http import Http
 from acceptance.transports.tls import Tls

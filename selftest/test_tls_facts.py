@@ -32,7 +32,7 @@ from acceptance.facts.redirect import PlainAnswer, Redirect
 from acceptance.facts.tls import Tls, hsts_seconds
 from acceptance.ledger import Ledger
 from acceptance.secrets import Redactor
-from acceptance.target import Public
+from acceptance.sections.public import Public
 from acceptance.transports import tls as transport
 from acceptance.transports.http import HttpAnswer
 from acceptance.transports.tls import PROTOCOLS, Offer, Protocol, can_offer

@@ -12,7 +12,7 @@ import pytest
 from acceptance.guard import Approvals, Guard
 from acceptance.ledger import Ledger
 from acceptance.secrets import Redactor
-from acceptance.target import Public
+from acceptance.sections.public import Public
 from acceptance.transports.websocket import Handshake, Socket, WebSocket
 from selftest.local_host import target_for
 from selftest.test_tls_facts import ADDRESS, NAME, Authority

@@ -131,20 +131,27 @@ class Guard:
         return self._kind("ssh", command.name, command.action)
 
     def request(
-        self, name: str, method: str, path: str, *, content: bytes | None = None, scheme: str = "https"
+        self,
+        name: str,
+        method: str,
+        path: str,
+        *,
+        content: bytes | None = None,
+        scheme: str = "https",
+        on: str = "crm",
     ) -> Request:
         """Let an HTTP request pass and return its declaration.
 
         Raises:
-            RefusedError: no such request is declared, its method, address or body differs, or its approval
-                is used up.
+            RefusedError: no such request is declared for that name, its method, address or body differs,
+                or its approval is used up.
             UnavailableError: it changes something and was not approved.
         """
         request = declared_requests().get(name)
         if request is None or request in requests.BROWSER:
             raise self.refuse("http", name, f"{method} {path}")
-        if (request.method, request.scheme) != (method, scheme):
-            raise self.refuse("http", name, f"{method} {scheme} {path}")
+        if (request.method, request.scheme, request.on) != (method, scheme, on):
+            raise self.refuse("http", name, f"{method} {scheme} {path} on {on}")
         if not self._leads_to(request, path):
             raise self.refuse("http", name, f"{method} {path}")
         if not request.allows_content(content or b""):

@@ -136,7 +136,9 @@ def _requests(target: Target) -> Iterator[Declaration]:
     for request in vars(requests).values():
         if not isinstance(request, Request) or (request.base and look_up(target, request.base) is None):
             continue
-        where = _address(target.public.name, request, target)
+        if request.on not in target.sites:
+            continue
+        where = _address(target.sites[request.on].name, request, target)
         if request is requests.PAGE_GET:
             where += f"\nfirst {', '.join(dict.fromkeys(visited))}"
         if request is requests.PAGE_ELSEWHERE:

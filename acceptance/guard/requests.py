@@ -1,4 +1,4 @@
-"""Every HTTP request the suite may send to the public name. What is not declared here cannot be sent."""
+"""Every HTTP request the suite may send to a public name. What is not declared here cannot be sent."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ class Request:
         content: regular expression that the body must match; empty for no body.
         credential: what it is sent with, by the target's key; empty for nothing secret.
         scheme: `http` for port 80.
+        on: which of the target's `sites` it is sent to.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Request:
     content: str = ""
     credential: str = ""
     scheme: str = "https"
+    on: str = "crm"
 
     def allows(self, path: str, base: str = "") -> bool:
         """Tell whether this path, query included, is declared, given the base's value."""

@@ -42,7 +42,7 @@ from acceptance.errors import RefusedError, UnavailableError
 from acceptance.excerpt import cut
 from acceptance.guard import Guard
 from acceptance.ledger import Ledger
-from acceptance.target import Public
+from acceptance.sections.public import Public
 
 PROGRAMS: Final = (
     "chromium",

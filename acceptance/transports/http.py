@@ -1,4 +1,4 @@
-"""HTTP to the public name: logical host in Host and SNI, connecting to wherever the target says."""
+"""HTTP to a public name: logical host in Host and SNI, connecting to wherever the target says."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from acceptance.errors import UnavailableError
 from acceptance.excerpt import beginning
 from acceptance.guard import Guard
 from acceptance.ledger import Ledger
-from acceptance.target import Public
+from acceptance.sections.public import Public
 
 BODY_LIMIT = 1024 * 1024
 """Longest body kept, in bytes; a longer one is cut off and marked."""
@@ -54,13 +54,14 @@ class HttpAnswer(BaseModel):
 
 
 class Http:
-    """Sends declared requests to the public name.
+    """Sends declared requests to one public name.
 
     It keeps no cookie: after the approved sign-in a stranger's request is still a stranger's.
     """
 
-    def __init__(self, public: Public, guard: Guard, ledger: Ledger) -> None:
+    def __init__(self, public: Public, guard: Guard, ledger: Ledger, on: str = "crm") -> None:
         self._public = public
+        self._on = on
         self._guard = guard
         self._ledger = ledger
         self._client: httpx.AsyncClient | None = None
@@ -113,7 +114,7 @@ class Http:
             UnavailableError: no answer (refused, timeout, TLS), or the request needs an approval.
         """
         scheme = "https" if secure else "http"
-        request = self._guard.request(name, method, path, content=content, scheme=scheme)
+        request = self._guard.request(name, method, path, content=content, scheme=scheme, on=self._on)
         started = time.perf_counter()
         endpoint = self._public.https if secure else self._public.http
         outcome = "no answer"

@@ -23,7 +23,7 @@ from pydantic import BaseModel, ConfigDict
 from acceptance.errors import RefusedError, UnavailableError
 from acceptance.guard.handshakes import HANDSHAKES
 from acceptance.ledger import Ledger
-from acceptance.target import Public
+from acceptance.sections.public import Public
 
 T = TypeVar("T")
 

@@ -17,7 +17,7 @@ from acceptance.excerpt import beginning, cut
 from acceptance.guard import Guard
 from acceptance.guard.messages import UPGRADE_REQUEST, Message
 from acceptance.ledger import Ledger
-from acceptance.target import Public
+from acceptance.sections.public import Public
 from acceptance.transports.http import trust
 
 CLOSED = "closed"
