@@ -506,8 +506,12 @@ class Target(Section):
     @property
     def sites(self) -> dict[str, Public]:
         """The public names that requests may be sent to, by what a declared request calls them."""
-        found = {"crm": self.public, "gitea": self.gitea, "website": self.website and self.website.public}
-        return {name: public for name, public in found.items() if public is not None}
+        found: dict[str, Public] = {"crm": self.public}
+        if self.gitea:
+            found["gitea"] = self.gitea
+        if self.website:
+            found["website"] = self.website.public
+        return found
 
     def is_assumed(self, key: str) -> bool:
         """Tell whether the plan leaves this value open (`compose.directory`)."""
