@@ -8,6 +8,8 @@
 PYTHON ?=
 FIND_PYTHON := PYTHON='$(PYTHON)' tools/find-python
 RUN := .venv/bin
+# Each process boots rehearsals of its own; a file's tests share theirs.
+SIDE_BY_SIDE := --numprocesses=auto --maxprocesses=4 --dist=loadfile
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-22s %s\n", $$1, $$2 }'
@@ -18,7 +20,7 @@ rehearsal: servers .venv/.rehearsal-installed ## Judge a rehearsed server: phase
 test: servers .venv/.dev-installed ## Test the suite itself: style, types, then every self-test
 	$(MAKE) --no-print-directory lint type
 	@if [ "$$(id -u)" -eq 0 ]; then $(MAKE) --no-print-directory test-user; fi
-	$(RUN)/pytest selftest
+	$(RUN)/pytest selftest $(SIDE_BY_SIDE)
 
 test-user: servers .venv/.dev-installed ## As root: run the rehearsal's self-tests as an ordinary user
 	$(RUN)/python tools/as_user.py $(RUN)/pytest selftest -m user

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,7 @@ from selftest import hostile
 from selftest.matrix import Table
 
 _TABLE = pytest.StashKey[Table]()
+_PART = "matrix"
 
 
 @pytest.fixture(scope="session")
@@ -31,6 +33,22 @@ def hostile_runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[hostile.R
 def record_matrix(request: pytest.FixtureRequest) -> Table:
     """The table of what each fault was seen to do."""
     return request.config.stash.setdefault(_TABLE, Table())
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hand a worker's part of the matrix to the process that prints it."""
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None and _TABLE in session.config.stash:
+        output[_PART] = session.config.stash[_TABLE].parts()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object) -> None:  # noqa: ANN401 - pytest-xdist has no types
+    """Take over a worker's part of the matrix."""
+    del error
+    output = getattr(node, "workeroutput", {})
+    for name, red, unknown in output.get(_PART, ()):
+        node.config.stash.setdefault(_TABLE, Table()).add(name, set(red), set(unknown))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

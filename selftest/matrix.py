@@ -119,13 +119,17 @@ class Table:
         """Keep what one fault did."""
         self.rows.append((name, red, unknown))
 
+    def parts(self) -> list[tuple[str, list[str], list[str]]]:
+        """Return the rows in a form that can be sent to another process."""
+        return [(name, sorted(red), sorted(unknown)) for name, red, unknown in self.rows]
+
     def lines(self) -> list[str]:
-        """Return the table as text."""
+        """Return the table as text, by name."""
         width = max((len(name) for name, _, _ in self.rows), default=0)
         return [
             f"{name:<{width}}  red: {', '.join(sorted(red)) or '–'}"
             + (f"  unknown: {len(unknown)}" if unknown else "")
-            for name, red, unknown in self.rows
+            for name, red, unknown in sorted(self.rows)
         ]
 
 

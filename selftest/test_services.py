@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import hashlib
 import json
@@ -453,11 +454,17 @@ def test_secrets_are_for_their_owner_only(site: Site) -> None:
     assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o600}
 
 
+def opened(link: Path) -> str:
+    """Return what an open file is; empty if it was closed meanwhile."""
+    with contextlib.suppress(FileNotFoundError):
+        return str(link.readlink())
+    return ""
+
+
 def listening_addresses(pids: set[int]) -> list[str]:
     # An ordinary user may not look at sshd's open files, though the process is the user's own.
     directories = [path for pid in pids if os.access(path := Path(f"/proc/{pid}/fd"), os.R_OK)]
-    links = [link for path in directories for link in path.iterdir() if link.is_symlink()]
-    sockets = {str(link.readlink()) for link in links}
+    sockets = {opened(link) for path in directories for link in path.iterdir()}
     entries = [
         line.split()
         for family in ("tcp", "tcp6")
