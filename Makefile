@@ -2,7 +2,7 @@
 # Another Python than the first suitable one on PATH: make PYTHON=/path/to/python3.12 ...
 
 .DEFAULT_GOAL := help
-.PHONY: help rehearsal test test-user matrix matrix-document lint type bench lock servers
+.PHONY: help rehearsal suite test test-user matrix matrix-document lint type bench lock servers
 .DELETE_ON_ERROR:
 
 PYTHON ?=
@@ -41,11 +41,16 @@ type: .venv/.dev-installed ## Check types, strictly
 bench: servers .venv/.dev-installed ## Measure against plain testinfra on the same rehearsal
 	$(RUN)/python -m benchmarks
 
+suite: .venv/.base-installed ## Install the suite alone, for judging a real target: none of the rehearsal's servers
+
 lock: .venv/.dev-installed ## Renew the locked requirements from pyproject.toml
 	tools/lock
 
 servers: # The real servers of the rehearsal; quick when nothing is missing
 	@python=$$($(FIND_PYTHON)) && "$$python" tools/install.py
+
+.venv/.base-installed: requirements/base.txt tools/environment.py
+	@python=$$($(FIND_PYTHON)) && "$$python" tools/environment.py base
 
 .venv/.rehearsal-installed: requirements/rehearsal.txt tools/environment.py | servers
 	@python=$$($(FIND_PYTHON)) && "$$python" tools/environment.py rehearsal

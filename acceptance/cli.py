@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from acceptance import cli_commands, cli_evidence, cli_replay
+from acceptance import cli_annotate, cli_commands, cli_cutover, cli_evidence, cli_replay
 from acceptance.errors import UsageError
 
 USAGE = 4
@@ -68,6 +68,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     manifest.set_defaults(run=_schema_manifest)
     cli_commands.register(commands)
+    cli_annotate.register(commands)
+    cli_cutover.register(commands)
     cli_replay.register(commands)
     cli_evidence.register(commands)
     return parser
