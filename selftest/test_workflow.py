@@ -87,16 +87,10 @@ def test_what_a_server_said_is_text_in_the_summary() -> None:
 
 
 def judged(tmp_path: Path, **inputs: str) -> tuple[subprocess.CompletedProcess[str], str]:
-    summary = tmp_path / "summary.md"
+    summary, places = tmp_path / "summary.md", {"REPORTS": str(tmp_path / "reports")}
     done = subprocess.run(
         [REPOSITORY / "tools" / "judge-in-workflow"],
-        env={
-            **os.environ,
-            "GITHUB_STEP_SUMMARY": str(summary),
-            "GATE": "env",
-            "REPORTS": str(tmp_path / "reports"),
-            **inputs,
-        },
+        env={**os.environ, "GITHUB_STEP_SUMMARY": str(summary), "GATE": "env", **places, **inputs},
         capture_output=True,
         text=True,
         check=False,
