@@ -26,7 +26,7 @@ test-user: servers .venv/.dev-installed ## As root: run the rehearsal's self-tes
 	$(RUN)/python tools/as_user.py $(RUN)/pytest selftest -m user
 
 matrix: servers .venv/.dev-installed ## Inject every fault, reading everything again each time (slow)
-	MATRIX_READ_EVERYTHING=1 $(RUN)/pytest selftest/test_matrix.py
+	MATRIX_READ_EVERYTHING=1 $(RUN)/pytest selftest/test_matrix.py selftest/test_matrix_cutover.py
 
 matrix-document: .venv/.dev-installed ## Write docs/fault-matrix.md from the faults
 	$(RUN)/python -c 'from selftest import matrix; print(matrix.document(), end="")' > docs/fault-matrix.md

@@ -16,10 +16,13 @@ from acceptance.errors import UnavailableError
 from acceptance.facts.base import Fact, LookRecord, Noun, Unavailable
 from acceptance.guard import Guard
 from acceptance.ledger import Ledger
+from acceptance.meter import Meter
 from acceptance.secrets import Redactor, Secrets
 from acceptance.target import Target
 from acceptance.transports.browser import Browser
+from acceptance.transports.dns import Resolver
 from acceptance.transports.http import Http
+from acceptance.transports.ports import Ports
 from acceptance.transports.postgres import Database
 from acceptance.transports.redis import Queue
 from acceptance.transports.registry import Registry
@@ -32,7 +35,7 @@ if TYPE_CHECKING:
     from acceptance.facts.containers import Containers
 
 LONGEST_LOOK_S = 150.0
-"""A fact that takes longer than this is given up."""
+"""A fact that takes longer than this is given up, unless it is the `last` one."""
 
 
 class Access:
@@ -43,13 +46,25 @@ class Access:
         pictures: the browser's screenshots as PNG, each under the name that a `Source` gives.
         pictured: the text that each of them shows.
         withheld: the names of pictures that were dropped because they show a secret.
+        watch_s: for how long the operator wants it to be watched, in seconds; None if nothing was said.
+        meter: shows how far that has come.
     """
 
     def __init__(
-        self, target: Target, secrets: Secrets, guard: Guard, ledger: Ledger, nouns: Mapping[str, Noun]
+        self,
+        target: Target,
+        secrets: Secrets,
+        guard: Guard,
+        ledger: Ledger,
+        nouns: Mapping[str, Noun],
+        *,
+        watch_s: float | None = None,
+        meter: Meter | None = None,
     ) -> None:
         self.target = target
         self.guard = guard
+        self.watch_s = watch_s
+        self.meter = meter or Meter()
         self.session_cookie = ""
         self.pictures: dict[str, bytes] = {}
         self.pictured: dict[str, str] = {}
@@ -66,7 +81,9 @@ class Access:
         self._sites = {name: Http(public, guard, ledger, name) for name, public in target.sites.items()}
         self.websocket = WebSocket(target.public, guard, ledger, target.realtime.namespace)
         self.tls = Tls(target.public, ledger)
+        self.ports = Ports(target, ledger)
         self.browser = Browser(target.public, target.pages.elsewhere, guard, ledger, self.tls.verified_leaf)
+        self.dns = Resolver(target, ledger)
         self.registry = Registry(target.registry, self._registry_password, ledger)
         self.postgres = Database(
             target.postgres, self._postgres_tunnel, lambda: self.secret(target.postgres.password), ledger
@@ -171,7 +188,7 @@ class Access:
         begun = time.monotonic()
         problem: UnavailableError | None = UnavailableError("the look was cut short")
         try:
-            async with collector, asyncio.timeout(LONGEST_LOOK_S):
+            async with collector, asyncio.timeout(None if noun.last else LONGEST_LOOK_S):
                 fact = await noun.collect(self)
             problem = None
         except UnavailableError as error:
@@ -202,8 +219,27 @@ class Access:
             they came across. A collector that breaks in an unforeseen way leaves its fact unavailable,
             with the exception's name: it must not take the others with it.
         """
-        tasks = {name: self._task(name) for name in names}
-        found = {name: await self._settled(name, task) for name, task in tasks.items()}
+        wanted = list(names)
+        found: dict[str, Fact | Unavailable] = {}
+        for last in (False, True):
+            tasks = {name: self._task(name) for name in wanted if self._nouns[name].last is last}
+            found |= {name: await self._settled(name, task) for name, task in tasks.items()}
+        return self._kept({name: found[name] for name in wanted})
+
+    async def salvage(self, names: Iterable[str]) -> dict[str, Fact | Unavailable]:
+        """Return what is known of the named facts after an interruption; what is under way is given up."""
+        for task in self._tasks.values():
+            task.cancel()
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        return self._kept({name: await self._rest(name) for name in names})
+
+    async def _rest(self, name: str) -> Fact | Unavailable:
+        task = self._tasks.get(name)
+        if task is None or task.cancelled():
+            return Unavailable(reason=f"{name}: the run was interrupted", remedy="run again")
+        return await self._settled(name, task)
+
+    def _kept(self, found: Mapping[str, Fact | Unavailable]) -> dict[str, Fact | Unavailable]:
         self._withhold()
         return {name: self._redacted(name, fact) for name, fact in found.items()}
 

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from acceptance import cli_annotate, cli_commands, cli_cutover, cli_evidence, cli_replay
+from acceptance import cli_annotate, cli_commands, cli_cutover, cli_doctor, cli_evidence, cli_replay
 from acceptance.errors import UsageError
+from acceptance.options import REHEARSED_STAGE
 
 USAGE = 4
 """Exit code for wrong input, as pytest's."""
@@ -48,6 +49,9 @@ def _parser() -> argparse.ArgumentParser:
     rehearse.add_argument(
         "--fault", action="append", default=[], metavar="NAME", help="inject a fault (repeatable)"
     )
+    rehearse.add_argument(
+        "--stage", type=int, metavar="N", help="with --keep: stage of the website's cutover (1)"
+    )
     rehearse.add_argument("--target-file", type=Path, metavar="FILE", help="where to write its target file")
     rehearse.add_argument("--stop", type=Path, metavar="FILE", help="end the rehearsal that FILE describes")
     rehearse.add_argument("--list-faults", action="store_true", help="list every fault and what it turns red")
@@ -70,6 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     cli_commands.register(commands)
     cli_annotate.register(commands)
     cli_cutover.register(commands)
+    cli_doctor.register(commands)
     cli_replay.register(commands)
     cli_evidence.register(commands)
     return parser
@@ -79,13 +84,15 @@ def _rehearse(options: argparse.Namespace) -> int:
     asked = [bool(options.keep), options.stop is not None, bool(options.list_faults)]
     if sum(asked) != 1:
         raise UsageError("rehearse: give one of --keep, --stop FILE and --list-faults.")
+    if options.stage is not None and not options.keep:
+        raise UsageError("rehearse --stage: it goes with --keep.")
     if options.list_faults:
         return _list_faults(as_json=options.json)
     if options.stop:
         return _stop(options.stop)
     if options.target_file is None:
         raise UsageError("rehearse --keep: give --target-file FILE; it is how a run finds the rehearsal.")
-    return _keep(options.fault, options.target_file)
+    return _keep(options.fault, options.target_file, options.stage)
 
 
 def _schema_manifest(options: argparse.Namespace) -> int:
@@ -107,6 +114,7 @@ def _list_faults(*, as_json: bool) -> int:
                 "notice": fault.notice,
                 "reddens": list(fault.reddens),
                 "blinds": fault.blinds,
+                "stage": fault.stage,
             }
             for fault in FAULTS.values()
         ]
@@ -118,10 +126,14 @@ def _list_faults(*, as_json: bool) -> int:
     return 0
 
 
-def _keep(faults: Sequence[str], target_file: Path) -> int:
+def _keep(faults: Sequence[str], target_file: Path, stage: int | None) -> int:
     from rehearsal.client import boot  # noqa: PLC0415 - an operator's machine may lack it
     from rehearsal.faults.catalogue import FAULTS  # noqa: PLC0415
+    from rehearsal.stages import STAGES  # noqa: PLC0415
 
+    stage = REHEARSED_STAGE if stage is None else stage
+    if stage not in range(len(STAGES)):
+        raise UsageError(f"--stage {stage}: the stages are 0 to {len(STAGES) - 1}; name one of them.")
     unknown = [name for name in faults if name not in FAULTS]
     if unknown:
         raise UsageError(
@@ -130,7 +142,7 @@ def _keep(faults: Sequence[str], target_file: Path) -> int:
     if target_file.exists() or target_file.is_symlink():
         raise UsageError(f"--target-file {target_file}: it exists already; name a new file.")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
-    with boot(_say) as rehearsal, ExitStack() as cleanup:
+    with boot(_say, stage) as rehearsal, ExitStack() as cleanup:
         for name in faults:
             rehearsal.inject(name)
             _say(f"injected {name}")

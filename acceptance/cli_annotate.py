@@ -35,7 +35,7 @@ def _annotate(options: argparse.Namespace) -> int:
         verdict = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UsageError(f"{path}: cannot be read ({error}); give the directory of a run.") from error
-    for line in runner.annotations(verdict):
+    for line in runner.log_commands(verdict):
         sys.stdout.write(f"{line}\n")
     if place := os.environ.get(SUMMARY):
         with Path(place).open("a", encoding="utf-8") as summary:

@@ -20,6 +20,8 @@ _TITLES = {
     "websocket": "Websockets to the public name",
     "tls": "TLS handshakes with the public name",
     "registry": "Requests to the container registry",
+    "ports": "Bare connections to the server's address",
+    "dns": "Questions to the name system",
     "postgres": "SQL, through a tunnel to the PostgreSQL container",
     "redis": "Redis commands, through a tunnel to the Redis container",
     "s3": "S3 operations",

@@ -5,147 +5,235 @@ from __future__ import annotations
 import html
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
+from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
+_HIDDEN = "\x00-\x08\x0e-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff"
+_MARGIN = r"(?:(?:INTERNALERROR>|[E|\#*+?-]|//)[ \t]+|>[ \t]*)*"
+_NEW_LINE = rf"(?:(?<=\n)|(?<=\s)[^\S\n]*\n)\s*{_MARGIN}"
+_JOINED_LINE = rf"(?<=\\)(?:\s+{_MARGIN}|[nr]\s*{_MARGIN})"
+_JOINED_LITERAL = rf"""(?<=["'])\s*(?:\+\s*)?\n\s*{_MARGIN}["']"""
+_COLOUR = r"(?<=\x1b)\[[0-9;?]*[ -/]*[@-~]"
+
+_TAG = r"(?<=<)(?:/?[A-Za-z][^<>]{0,200}>|!--.{0,200}?-->)"
+
 _INTERRUPTION = re.compile(
-    r"""
-    \s*\n[E>|][ \t]+                                             # the margin of a quotation or a traceback
-    | \s+
-    | \x1b\[[0-9;?]*[ -/]*[@-~]                                  # a terminal's colours and movements
-    | [\x00-\x08\x0e-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]
-    | </?[A-Za-z][^<>]{0,200}>                                   # an element's tag
-    | <!--.{0,200}?-->
+    rf"""
+    [\s<\\"'{_HIDDEN}]                       # every one begins so, which makes the search fast
+    (?:
+        (?<=[ \t])[ \t]*+(?!\s)
+        | {_NEW_LINE}                        # with the margin of a quotation, a traceback or a comparison
+        | (?<=\s)\s*
+        | {_JOINED_LINE}
+        | {_JOINED_LITERAL}                  # text that a program wrote in several literals
+        | {_COLOUR}
+        | (?<=[{_HIDDEN}])
+        | {_TAG}
+    )
     """,
     re.VERBOSE | re.DOTALL,
 )
+_WRAP = re.compile(
+    rf"""
+    [\s<\\"'{_HIDDEN}]
+    (?: {_NEW_LINE} | {_JOINED_LINE} | {_JOINED_LITERAL} | {_COLOUR} | (?<=[{_HIDDEN}]) | {_TAG} )
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+"""Of the interruptions those that nobody writes between two words: all but blanks."""
+
 _ESCAPE = re.compile(
     r"""
-    (?P<url>(?:%[0-9A-Fa-f]{2})+)
-    | (?P<html>&(?:\#[0-9]{1,7}|\#[xX][0-9A-Fa-f]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});)
-    | (?P<unicode>(?:\\u[0-9A-Fa-f]{4})+)
-    | (?P<long>\\U[0-9A-Fa-f]{8})
-    | (?P<bytes>(?:\\x[0-9A-Fa-f]{2})+)
-    | (?P<shell>'"'"'|'\\'')
-    | (?P<joined>\\\r?\n)
-    | (?P<single>\\[^\n])
+    [%&\\']
+    (?:
+        (?<=%)[0-9A-Fa-f]{2}(?:%[0-9A-Fa-f]{2})*
+        | (?<=&)(?:\#[0-9]{1,7};?|\#[xX][0-9A-Fa-f]{1,6};?|[A-Za-z][A-Za-z0-9]{1,31};|(?:amp|lt|gt|quot))
+        | (?<=\\)u[0-9A-Fa-f]{4}(?:\\u[0-9A-Fa-f]{4})*
+        | (?<=\\)(?:u\{[0-9A-Fa-f]{1,8}\}|U[0-9A-Fa-f]{8})
+        | (?<=\\)x[0-9A-Fa-f]{2}(?:\\x[0-9A-Fa-f]{2})*
+        | (?<=\\)[0-3][0-7]{2}(?:\\[0-3][0-7]{2})*
+        | (?<=\\)\r?\n
+        | (?<=\\)[^\n]
+        | (?<=')(?:"'"'|\\'')
+    )
     """,
     re.VERBOSE,
 )
+"""URL, HTML, JSON, Python and shell quoting."""
+
 _SINGLE = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f", "v": "\v", "0": "\0", "a": "\a"}
 
+Meaning = Callable[[re.Match[str]], str]
 
-@dataclass(frozen=True)
-class _Piece:
-    """A stretch of a reading and where it stands in what was read.
+
+class Way(NamedTuple):
+    """A way to read a text.
 
     Attributes:
-        at: its first position in the reading.
-        whole: True if it stands for all of `start` to `end`, False if position for position.
+        text: as it reads.
+        is_joined: True if interruptions are left out.
+        steps: what was replaced by what, in order.
     """
 
+    text: str
+    is_joined: bool
+    steps: tuple[tuple[re.Pattern[str], Meaning], ...]
+
+    def decoded(self) -> Way:
+        """Return it with one layer of quoting undone; the same if there is none."""
+        text = _ESCAPE.sub(_meaning, self.text)
+        return self if text == self.text else Way(text, self.is_joined, (*self.steps, (_ESCAPE, _meaning)))
+
+    def without_interruptions(self) -> Way:
+        """Return it joined; the same if nothing interrupts it."""
+        text = bare(self.text)
+        return self if text == self.text else Way(text, True, (*self.steps, (_INTERRUPTION, _nothing)))
+
+    def located(self, text: str) -> Reading:
+        """Return the same reading of the text that it is a way to read, with the way back."""
+        reading = Reading(text)
+        for pattern, meaning in self.steps:
+            reading = reading.replaced(pattern, meaning)
+        return reading
+
+    def is_wrapped(self, text: str, value: str) -> bool:
+        """Tell whether what this reads as the value is the value broken into lines, and no more."""
+        for pattern, meaning in self.steps:
+            text = _WRAP.sub("", text) if pattern is _INTERRUPTION else pattern.sub(meaning, text)
+        rest = iter(value)
+        return all(
+            character == next((other for other in rest if not other.isspace() or character.isspace()), "")
+            for character in text
+        )
+
+
+class _Piece(NamedTuple):
+    """What stands at `at` of a reading for all of `begin` to `end` of the text that was read."""
+
     at: int
-    start: int
+    length: int
+    begin: int
     end: int
-    whole: bool
 
 
 class Reading:
-    """A text, read in one way.
+    """A text, read in one way, that knows where each part of it stood.
 
     Attributes:
         text: as it reads.
     """
 
-    def __init__(self, text: str, pieces: tuple[_Piece, ...] = (), origin: Reading | None = None) -> None:
+    def __init__(self, text: str, origin: Reading | None = None, pieces: Sequence[_Piece] = ()) -> None:
         self.text = text
+        self._origin = origin
         self._pieces = pieces
         self._starts = [piece.at for piece in pieces]
-        self._origin = origin
 
     def span(self, start: int, end: int) -> tuple[int, int]:
         """Return where the text from `start` to `end` (not empty) stands in the original."""
         if self._origin is None:
             return start, end
-        first, last = self._piece(start), self._piece(end - 1)
-        begins = first.start if first.whole else first.start + start - first.at
-        ends = last.end if last.whole else last.start + end - last.at
-        return self._origin.span(begins, ends)
+        return self._origin.span(self._place(start)[0], self._place(end - 1)[1])
 
-    def _piece(self, position: int) -> _Piece:
-        return self._pieces[bisect_right(self._starts, position) - 1]
+    def _place(self, position: int) -> tuple[int, int]:
+        number = bisect_right(self._starts, position) - 1
+        if number < 0:
+            return position, position + 1
+        piece = self._pieces[number]
+        behind = position - piece.at - piece.length
+        return (piece.begin, piece.end) if behind < 0 else (piece.end + behind, piece.end + behind + 1)
 
-    def replaced(self, pattern: re.Pattern[str], meaning: Callable[[re.Match[str]], str]) -> Reading:
-        """Return the reading with each match replaced by its meaning; the same one if nothing matches."""
-        pieces: list[_Piece] = []
+    def replaced(self, pattern: re.Pattern[str], meaning: Meaning) -> Reading:
+        """Return the reading with each match replaced by its meaning."""
         texts: list[str] = []
+        pieces: list[_Piece] = []
         length = position = 0
         for match in pattern.finditer(self.text):
-            if match.start() > position:
-                pieces.append(_Piece(length, position, match.start(), whole=False))
-                texts.append(self.text[position : match.start()])
-                length += match.start() - position
-            position = match.end()
+            begin, end = match.span()
             meant = meaning(match)
-            if meant:
-                pieces.append(_Piece(length, match.start(), position, whole=True))
-                texts.append(meant)
-                length += len(meant)
-        if position == 0:
-            return self
-        if position < len(self.text):
-            pieces.append(_Piece(length, position, len(self.text), whole=False))
-            texts.append(self.text[position:])
-        return Reading("".join(texts), tuple(pieces), self)
-
-
-def decoded(reading: Reading) -> Reading:
-    """Undo one layer of URL, HTML, JSON, Python and shell quoting, whichever is there."""
-    return reading.replaced(_ESCAPE, _meaning)
-
-
-def joined(reading: Reading) -> Reading:
-    """Leave out what may interrupt a word: blanks, line breaks, tags, colours, invisible characters."""
-    return reading.replaced(_INTERRUPTION, lambda _: "")
+            texts += (self.text[position:begin], meant)
+            length += begin - position
+            pieces.append(_Piece(length, len(meant), begin, end))
+            length += len(meant)
+            position = end
+        return Reading("".join([*texts, self.text[position:]]), self, pieces)
 
 
 def bare(value: str) -> str:
-    """Return a value as `joined` shows it."""
-    return joined(Reading(value)).text
+    """Return a value without interruptions."""
+    return _INTERRUPTION.sub("", value)
 
 
-def readings(text: str, layers: int = 2) -> Iterator[tuple[Reading, bool]]:
-    """Yield the ways to read a text, each with whether its interruptions are left out; none twice."""
-    reading = Reading(text)
-    for layer in range(layers + 1):
-        yield reading, False
-        whole = joined(reading)
-        if whole is not reading:
-            yield whole, True
-        deeper = decoded(reading) if layer < layers else reading
-        if deeper is reading:
+def ways(text: str, layers: int = 2) -> Iterator[Way]:
+    """Yield the ways to read a text, none twice: as it stands, and with up to `layers` of quoting undone.
+
+    Each is there with and without its interruptions, if it has any. They may be left out before the quoting
+    is undone, which a line break can stand within, or after it, which may tell what is a line break.
+    """
+    plain = Way(text, is_joined=False, steps=())
+    joined = plain.without_interruptions()
+    yield from dict.fromkeys((plain, joined))
+    for _ in range(layers):
+        deeper, inner = plain.decoded(), joined.decoded()
+        if deeper is plain and inner is joined:
             return
-        reading = deeper
+        before = {plain.text, joined.text}
+        whole = () if deeper is plain else (deeper.without_interruptions(), deeper)
+        plain, joined = deeper, joined if inner is joined else inner.without_interruptions()
+        found = {way.text: way for way in (*whole, joined)}
+        yield from (way for text, way in found.items() if text not in before)
+
+
+def _nothing(_: re.Match[str]) -> str:
+    return ""
 
 
 def _meaning(match: re.Match[str]) -> str:
-    assert match.lastgroup is not None
-    return _MEANINGS[match.lastgroup](match.group())
+    return _meant(match[0])
 
 
-def _character(text: str) -> str:
-    code = int(text[2:], 16)
-    return chr(code) if code < 0x110000 else ""
+@lru_cache(maxsize=4096)
+def _meant(text: str) -> str:
+    if text[0] == "%":
+        return unquote_to_bytes(text).decode("utf-8", "replace")
+    if text[0] == "&":
+        return html.unescape(text)
+    if text[0] == "'":
+        return "'"
+    return _BACKSLASHED.get(text[1:2], _single)(text)
 
 
-_MEANINGS: dict[str, Callable[[str], str]] = {
-    "url": lambda text: unquote_to_bytes(text).decode("utf-8", "replace"),
-    "html": html.unescape,
-    "unicode": lambda text: bytes.fromhex(text.replace("\\u", "")).decode("utf-16-be", "replace"),
-    "long": _character,
-    "bytes": lambda text: bytes.fromhex(text.replace("\\x", "")).decode("utf-8", "replace"),
-    "shell": lambda _: "'",
-    "joined": lambda _: "",
-    "single": lambda text: _SINGLE.get(text[1], text[1]),
+def _single(text: str) -> str:
+    return "" if text.endswith("\n") else _SINGLE.get(text[1], text[1])
+
+
+def _units(text: str) -> str:
+    if len(text) < 6:
+        return "u"
+    if text[2] == "{":
+        return _character(text[3:-1])
+    return bytes.fromhex(text.replace("\\u", "")).decode("utf-16-be", "replace")
+
+
+def _character(code: str) -> str:
+    return chr(int(code, 16)) if int(code, 16) < 0x110000 else ""
+
+
+def _bytes(text: str) -> str:
+    return bytes.fromhex(text.replace("\\x", "")).decode("utf-8", "replace") if len(text) > 3 else "x"
+
+
+def _octal(text: str) -> str:
+    if len(text) < 4:
+        return _single(text)
+    return bytes(int(code, 8) for code in text[1:].split("\\")).decode("utf-8", "replace")
+
+
+_BACKSLASHED: dict[str, Callable[[str], str]] = {
+    "u": _units,
+    "U": lambda text: _character(text[2:]) if len(text) > 2 else "U",
+    "x": _bytes,
+    **dict.fromkeys("0123", _octal),
 }

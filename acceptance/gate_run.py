@@ -14,8 +14,10 @@ from acceptance.errors import UnavailableError, UsageError
 from acceptance.evidence.bundle import Bundle
 from acceptance.evidence.record import CheckRecord, ItemRecord, RunRecord, Screenshot, TargetRecord
 from acceptance.evidence.stored import Baseline, StoredBundle
+from acceptance.facts import watch
 from acceptance.facts.base import Fact, Noun, Unavailable
 from acceptance.facts.catalogue import NOUNS
+from acceptance.facts.watch import Watch
 from acceptance.ledger import Ledger
 from acceptance.observer import Live, Observed, Observer, Replayed, Wanted
 from acceptance.options import REHEARSAL, Options
@@ -52,6 +54,7 @@ class GateRun:
         self._waivers = waivers.load(options.waivers, checklist.items)
         self._stored = StoredBundle(options.replay) if options.replay else None
         self._observer: Observer = Replayed(self._stored) if self._stored else Live(options, self.redactor)
+        self._watch_s = options.watch_s
         self._observed = Observed()
         self._screenshots: tuple[Screenshot, ...] = ()
         self._checks: dict[str, list[CheckRecord]] = {}
@@ -92,7 +95,11 @@ class GateRun:
         self._observer.open(self.ledger, progress, wanted)
 
     def look(self, names: Iterable[str], nouns: Mapping[str, Noun]) -> None:
-        """Collect the named facts, each once, and keep them."""
+        """Collect the named facts, each once, and keep them.
+
+        Raises:
+            KeyboardInterrupt: the operator interrupted it; what was seen until then is kept.
+        """
         if self.target is not None:
             self.bundle.keep_target(self.target)
         self._observed = self._observer.look(names, nouns)
@@ -100,6 +107,8 @@ class GateRun:
         self._screenshots = tuple(
             self.bundle.write_picture(name, png) for name, png in self._observed.pictures.items()
         )
+        if self._observed.interrupted:
+            raise KeyboardInterrupt
 
     def fact(self, name: str) -> Fact:
         """Return a fact for a check.
@@ -181,7 +190,29 @@ class GateRun:
             f"the picture of the page {name} was not kept: it shows a secret"
             for name in self._observed.withheld
         ]
-        return (*expired, *changed, *withheld)
+        return (*expired, *changed, *withheld, *self._remarks)
+
+    @property
+    def watches(self) -> bool:
+        """True if the operator asked for a watch, or the bundle that is replayed holds one."""
+        return bool(self._watch_s) or (self._stored is not None and self._stored.has(watch.NOUN))
+
+    @property
+    def _watch(self) -> Watch | None:
+        seen = self._observed.facts.get(watch.NOUN.name)
+        return seen if isinstance(seen, Watch) else None
+
+    @property
+    def _remarks(self) -> tuple[str, ...]:
+        """What a watch saw, unless a check judged it."""
+        seen = self._observed.facts.get(watch.NOUN.name)
+        judged = any(watch.NOUN.name in check.facts for checks in self._checks.values() for check in checks)
+        if seen is None or judged:
+            return ()
+        if isinstance(seen, Unavailable):
+            return (f"it was not watched: {seen.reason}",)
+        assert isinstance(seen, Watch)
+        return tuple(f"while watched for {seen.told}: {remark}" for remark in seen.remarks)
 
     def record(self) -> RunRecord:
         """Return the record of the run as it is now."""
@@ -213,8 +244,10 @@ class GateRun:
             stage=self.position.stage,
             logins=self._observed.logins,
             round_trips=self._observed.round_trips,
+            samples=self._observed.samples,
             items=items,
             looks=self._observed.looks,
+            watch=self._watch,
             screenshots=self._screenshots,
             warnings=self._warnings(items) if not self.incomplete else (),
         )
@@ -232,10 +265,13 @@ class GateRun:
         )
 
     def finish(self) -> RunRecord:
-        """Write the reports from the final record and return it; without them nothing is final."""
+        """Write the reports from the final record and return it; without them nothing is final.
+
+        They get their names when the bundle is sealed: a killed run leaves no page that says GO.
+        """
         record = self.record()
-        self.bundle.write("signoff.html", signoff.render(record, self._observed.pictures))
-        self.bundle.write("junit.xml", junit.render(record))
+        self.bundle.prepare("signoff.html", signoff.render(record, self._observed.pictures))
+        self.bundle.prepare("junit.xml", junit.render(record))
         self.final = record
         return record
 
@@ -246,6 +282,7 @@ class GateRun:
         page = self.bundle.path / "report.html"
         if page.is_file():
             self.bundle.write(page.name, pytest_html.finish(page.read_text(encoding="utf-8"), self.final))
+        self.bundle.publish()
         self.bundle.finish(self.final, self._observed.facts)
 
     def close(self) -> None:

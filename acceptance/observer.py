@@ -20,6 +20,7 @@ from acceptance.guard import Approvals, Guard, actions, declared_actions
 from acceptance.guard.approvals import AT_THE_TERMINAL, BY_DEFAULT, asked
 from acceptance.ledger import Ledger
 from acceptance.loop import Loop
+from acceptance.meter import Meter
 from acceptance.options import REHEARSAL, REHEARSED_STAGE, Options
 from acceptance.secrets import Redactor, Secrets
 from acceptance.target import Target
@@ -33,8 +34,10 @@ class Observed:
     Attributes:
         pictures: screenshots as PNG, by name.
         withheld: the names of those that were dropped because they show a secret.
+        samples: round trips of a watch.
         at: when it was seen, if that was not in this run.
         fingerprint_key_id: which key made the equality classes.
+        interrupted: True if the operator ended it before all was seen.
     """
 
     facts: Mapping[str, Fact | Unavailable] = field(default_factory=dict)
@@ -43,21 +46,25 @@ class Observed:
     withheld: tuple[str, ...] = ()
     logins: int = 0
     round_trips: int = 0
+    samples: int = 0
     at: datetime | None = None
     fingerprint_key_id: str = ""
+    interrupted: bool = False
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What the selected checks would do beyond reading.
+    """What the selected checks would do beyond reading, and how the operator takes part.
 
     Attributes:
         actions: the names of the actions.
         ask: shows the operator a question and returns the answer; None if nobody can be asked.
+        meter: shows the operator how far a watch has come.
     """
 
     actions: tuple[str, ...] = ()
     ask: Callable[[str], str] | None = None
+    meter: Meter = field(default_factory=Meter)
 
 
 class Observer(Protocol):
@@ -111,6 +118,7 @@ class Live:
         self._secrets = Secrets.comparable(redactor, key) if key else Secrets(redactor)
         self._guard: Guard | None = None
         self._access: Access | None = None
+        self._meter = Meter()
         self._resources = ExitStack()
         self._loop = Loop()
         self._resources.callback(self._loop.close)
@@ -137,6 +145,7 @@ class Live:
         self.approvals = self._approve(judged, wanted)
         self._guard = Guard(ledger, self.approvals, judged)
         self._ledger = ledger
+        self._meter = wanted.meter
 
     def _approve(self, judged: Target, wanted: Wanted) -> Approvals:
         options = self._options
@@ -160,9 +169,21 @@ class Live:
         """See `Observer.look`."""
         assert self.target is not None
         assert self._guard is not None
-        access = self._access = Access(self.target, self._secrets, self._guard, self._ledger, nouns)
+        access = self._access = Access(
+            self.target,
+            self._secrets,
+            self._guard,
+            self._ledger,
+            nouns,
+            watch_s=self._options.watch_s,
+            meter=self._meter,
+        )
         self._resources.callback(lambda: self._loop.run(access.close()))
-        facts = self._loop.run(access.collect(names))
+        wanted, interrupted = list(names), False
+        try:
+            facts = self._loop.run(access.collect(wanted))
+        except KeyboardInterrupt:
+            facts, interrupted = self._loop.run(access.salvage(wanted)), True
         return Observed(
             facts=facts,
             looks=access.looks,
@@ -170,7 +191,9 @@ class Live:
             withheld=access.withheld,
             logins=access.host.logins,
             round_trips=access.host.round_trips,
+            samples=access.host.samples,
             fingerprint_key_id=self._secrets.key_id,
+            interrupted=interrupted,
         )
 
     def host(self) -> Host:
@@ -209,6 +232,7 @@ class Replayed:
             pictures=self._bundle.pictures(),
             logins=record.logins,
             round_trips=record.round_trips,
+            samples=record.samples,
             at=record.started,
             fingerprint_key_id=record.fingerprint_key_id,
         )

@@ -32,6 +32,8 @@ class Options:
         fingerprint_key: reference to the key that makes equality classes comparable between runs; empty
             for a key that is made for the run and forgotten.
         stage: of the cutover; None for the one that the target declares.
+        watch_s: how long to watch health and logs, in seconds; None for as long as the target says, and only
+            if a check needs it.
     """
 
     target: str = REHEARSAL
@@ -45,7 +47,10 @@ class Options:
     baseline: Path | None = None
     fingerprint_key: str = ""
     stage: int | None = None
+    watch_s: float | None = None
 
     def __post_init__(self) -> None:
         if self.approve and self.no_approvals:
             raise UsageError("--approve and --no-approvals contradict each other; give one of them.")
+        if self.watch_s and self.replay:
+            raise UsageError("--watch and --replay contradict each other: a replay looks at nothing.")

@@ -14,14 +14,16 @@ import pytest
 from _pytest.capture import CaptureManager
 from testinfra.host import Host
 
-from acceptance import checklist, judge
+from acceptance import checklist, contract, duration, judge
 from acceptance.check import Evidence, recording
 from acceptance.errors import NotApplicableError, UsageError
 from acceptance.evidence.record import CheckRecord
 from acceptance.evidence.stored import Baseline
+from acceptance.facts import watch
 from acceptance.facts.base import Fact
 from acceptance.facts.catalogue import NOUNS, actions_of
 from acceptance.gate_run import GateRun
+from acceptance.meter import Meter
 from acceptance.observer import Wanted
 from acceptance.options import REHEARSAL, Options
 from acceptance.outcome import Outcome, graded
@@ -96,6 +98,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         choices=range(checklist.LAST_STAGE + 1),
         help="the stage of the cutover (default: the target's)",
     )
+    group.addoption(
+        "--watch",
+        metavar="TIME",
+        help="watch health and logs for so long: 90s, 10m, 1h (default: the target's)",
+    )
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -103,6 +110,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Declare the gates' markers, and begin a run if a gate was asked for."""
     try:
         gates = checklist.load()
+        contract.check()
         for gate, title in gates.titles.items():
             config.addinivalue_line("markers", f"{gate}: {title}")
         if _inert(config):
@@ -137,7 +145,15 @@ def _options(config: pytest.Config) -> Options:
         baseline=config.getoption("--baseline"),
         fingerprint_key=config.getoption("--fingerprint-key"),
         stage=config.getoption("--stage"),
+        watch_s=_watch_s(config.getoption("--watch")),
     )
+
+
+def _watch_s(given: str | None) -> float | None:
+    try:
+        return duration.seconds(given) if given is not None else None
+    except ValueError as error:
+        raise UsageError(f"--watch {given!r}: {error}.") from error
 
 
 def _inert(config: pytest.Config) -> bool:
@@ -207,12 +223,14 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
         try:
             judged = [item for item in session.items if not run.excuse(_item_id(item))]
             needed = sorted({name for item in judged for name in _nouns_of(item)})
-            run.open(say, Wanted(actions_of(needed), _asker(session.config)))
+            if run.watches:
+                needed = sorted({*needed, watch.NOUN.name})
+            run.open(say, Wanted(actions_of(needed), _asker(session.config), _meter(session.config)))
             if run.target is not None and run.target.rehearsal:
                 say("REHEARSAL — not evidence about production")
             run.look(needed, NOUNS)
         except UsageError as error:
-            raise pytest.UsageError(str(error)) from error
+            raise pytest.UsageError(session.config.stash[OUTLETS].shown(str(error))) from error
     result = yield
     if run is not None and not (session.shouldstop or session.shouldfail):
         run.incomplete = ""
@@ -229,6 +247,20 @@ def _teller(config: pytest.Config) -> Callable[[str], None]:
     return say
 
 
+def _meter(config: pytest.Config) -> Meter:
+    """Return what shows how far a watch has come: a bar on a terminal, else lines."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None:
+        return Meter()
+
+    shown = config.stash[OUTLETS].shown
+
+    def redraw(line: str) -> None:
+        reporter._tw.write(f"\r\x1b[K{shown(line)[: reporter._tw.fullwidth - 1]}", flush=True)
+
+    return Meter(lambda line: reporter.write_line(shown(line)), redraw if reporter.isatty else None)
+
+
 def _asker(config: pytest.Config) -> Callable[[str], str] | None:
     """Return how the operator can be asked; None where there is no terminal to ask on."""
     capture = config.pluginmanager.get_plugin("capturemanager")
@@ -243,6 +275,7 @@ def _asker(config: pytest.Config) -> Callable[[str], str] | None:
 
 @contextmanager
 def _uncaptured(capture: CaptureManager | None) -> Iterator[None]:
+    """Give standard input back for a moment, between tests: there pytest holds that alone, not the output."""
     if capture is None:
         yield
         return
@@ -251,6 +284,7 @@ def _uncaptured(capture: CaptureManager | None) -> Iterator[None]:
         yield
     finally:
         capture.resume_global_capture()
+        capture.suspend_global_capture(in_=False)
 
 
 def _nouns_of(item: pytest.Item) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from acceptance.checklist import Item
+from acceptance.errors import UnavailableError
 
 
 @dataclass(frozen=True)
@@ -16,6 +17,17 @@ class Position:
     """
 
     stage: int | None = None
+
+    @property
+    def declared(self) -> int:
+        """The declared stage.
+
+        Raises:
+            UnavailableError: none is.
+        """
+        if self.stage is None:
+            raise UnavailableError("no stage of the cutover is declared", "give --stage")
+        return self.stage
 
     def excuse(self, item: Item) -> str:
         """Return why an item is not judged here; empty if it is."""

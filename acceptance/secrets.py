@@ -93,7 +93,7 @@ class Secrets:
 
     def classify(self, value: str) -> str:
         """Return the equality class of a value: equal within a run for equal values, and nothing more."""
-        return hmac.new(self._key, value.encode("utf-8", "surrogateescape"), hashlib.sha256).hexdigest()[:16]
+        return hmac.new(self._key, value.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()[:16]
 
 
 def _references(document: Any) -> Iterator[str]:  # noqa: ANN401 - JSON is any value

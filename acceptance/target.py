@@ -18,8 +18,14 @@ from acceptance.sections.base import (
     SecretReference,
     Section,
 )
+from acceptance.sections.deploy import Deploy
+from acceptance.sections.dns import Dns, Which
 from acceptance.sections.gitea import Gitea
+from acceptance.sections.host import Host
+from acceptance.sections.outside import Outside
+from acceptance.sections.port_settings import PortSettings
 from acceptance.sections.public import Public
+from acceptance.sections.watch import Watch
 from acceptance.sections.website import Website
 
 LONGEST_LOG = 256 * 1024 * 1024
@@ -57,6 +63,7 @@ class Tools(Section):
     systemctl: AbsolutePath = "/usr/bin/systemctl"
     su: AbsolutePath = "/usr/bin/su"
     sudo: AbsolutePath = "/usr/bin/sudo"
+    certbot: AbsolutePath = "/usr/bin/certbot"
 
 
 class Server(Section):
@@ -92,16 +99,20 @@ class Nginx(Section):
         listen_http, listen_https: the ports in its configuration; not 80 and 443 only in a
             rehearsal that an ordinary user runs.
         upstream: where requests must go.
+        template: the vhost on the server that the CRM's is modelled on; unset if there is none.
+        access_log: the file that requests for the public name are logged to, in nginx's own format.
     """
 
     root: AbsolutePath = "/etc/nginx"
     config: AbsolutePath = "/etc/nginx/nginx.conf"
     vhost: str
+    template: str | None = None
     listen_http: Port = 80
     listen_https: Port = 443
     upstream: Endpoint
     body_size_mb: int = 64
     read_timeout_s: int = 300
+    access_log: AbsolutePath = "/var/log/nginx/access.log"
 
 
 class Tls(Section):
@@ -171,6 +182,12 @@ class Compose(Section):
         return tuple(service.name for service in self.services)
 
     @property
+    def app_port(self) -> int | None:
+        """The host port on which the application is published; None if the target declares none."""
+        ports = [port.host for service in self.services if service.kind == "app" for port in service.ports]
+        return ports[0] if ports else None
+
+    @property
     def built_names(self) -> tuple[str, ...]:
         """The names of the services whose images our CI builds."""
         return tuple(service.name for service in self.services if service.built)
@@ -210,12 +227,14 @@ class Registry(Section):
 
     Attributes:
         username, password: a login for HTTP Basic; unset where anonymous reads are allowed.
+        server_config: the file on the server in which `docker login`, run as root, keeps its logins.
     """
 
     connect: Endpoint | None = None
     ca_file: str | None = None
     username: str | None = None
     password: SecretReference | None = None
+    server_config: AbsolutePath = "/root/.docker/config.json"
 
 
 class Health(Section):
@@ -379,6 +398,16 @@ class StorageFiles(Section):
     created_at: str = "created_at"
 
 
+class StorageVariables(Section):
+    """How the CRM's environment calls what it needs for the storage."""
+
+    endpoint: str = "S3_ENDPOINT"
+    region: str = "S3_REGION"
+    bucket: str = "S3_BUCKET"
+    access_key: str = "S3_ACCESS_KEY"
+    secret_key: str = "S3_SECRET_KEY"
+
+
 class Storage(Section):
     """The S3 storage of the CRM's files, asked by the operator's machine.
 
@@ -405,6 +434,12 @@ class Storage(Section):
     timeout_s: float = Field(default=10, gt=0)
     setting: StorageSetting = StorageSetting()
     files: StorageFiles = StorageFiles()
+    variables: StorageVariables = StorageVariables()
+
+    @property
+    def host(self) -> str:
+        """The endpoint's name, without its port."""
+        return self.endpoint.removeprefix("https://").partition(":")[0]
 
 
 class Logs(Section):
@@ -423,6 +458,7 @@ class Target(Section):
             every service. What is missing at such a place is UNKNOWN ("assumed name not found"), not a
             failure.
         stage: of the website's cutover, 0 to 5, unless the operator gives another one with --stage.
+        documents: the plan and the runbooks, files of the operator's machine; no secret may stand in them.
     """
 
     target_version: Literal[1] = 1
@@ -430,11 +466,16 @@ class Target(Section):
     rehearsal: bool = False
     assumed: tuple[str, ...] = ()
     stage: int | None = Field(default=None, ge=0, le=5)
+    documents: tuple[str, ...] = ()
     server: Server
+    host: Host = Host()
+    outside: Outside = Outside()
     public: Public
+    dns: Dns = Dns()
     nginx: Nginx
     tls: Tls = Tls()
     compose: Compose
+    deploy: Deploy = Deploy()
     registry: Registry = Registry()
     health: Health
     realtime: Realtime = Realtime()
@@ -443,12 +484,14 @@ class Target(Section):
     pages: Pages = Pages()
     postgres: Postgres
     database_schema: DatabaseSchema = DatabaseSchema()
+    port_settings: PortSettings = PortSettings()
     redis: Redis = Redis()
     worker: Worker = Worker()
     storage: Storage | None = None
     gitea: Gitea | None = None
     website: Website | None = None
     logs: Logs = Logs()
+    watch: Watch = Watch()
 
     @model_validator(mode="after")
     def _assumed_keys_exist(self) -> Target:
@@ -459,7 +502,8 @@ class Target(Section):
 
     @model_validator(mode="after")
     def _a_rehearsal_is_on_this_machine(self) -> Target:
-        places = (self.server.endpoint, self.public.http, self.public.https)
+        public = [self.public, *([self.website.public] if self.website else [])]
+        places = [self.server.endpoint, *(each.http for each in public), *(each.https for each in public)]
         outside = [place.address for place in places if not place.address.startswith("127.")]
         if self.rehearsal and outside:
             raise ValueError(
@@ -478,7 +522,7 @@ class Target(Section):
     @property
     def declared_names(self) -> frozenset[str]:
         """Every name that the target declares and a fact may hold; none of them is a secret."""
-        compose, storage = self.compose, self.storage
+        compose, storage, gitea = self.compose, self.storage, self.gitea
         names = {
             compose.project,
             *compose.interpolation_only,
@@ -494,14 +538,27 @@ class Target(Section):
             self.server.address,
             self.server.user,
             *(public.name for public in self.sites.values()),
+            *self.public_names.values(),
             *self.pages.elsewhere,
             self.postgres.database,
             self.postgres.user,
             self.redis.user or "",
             *self.worker.queues,
             *((storage.bucket, storage.region, storage.endpoint) if storage else ()),
+            *((gitea.repository, gitea.branch, *gitea.jobs) if gitea else ()),
+            *(self.website.containers if self.website else ()),
         }
         return frozenset(names - {""})
+
+    @property
+    def public_names(self) -> dict[Which, str]:
+        """The public names whose addresses are judged."""
+        found: dict[Which, str] = {"crm": self.public.name}
+        if self.dns.documenso:
+            found["documenso"] = self.dns.documenso
+        if self.storage:
+            found["storage"] = self.storage.host
+        return found
 
     @property
     def sites(self) -> dict[str, Public]:
@@ -570,5 +627,11 @@ def load(path: Path) -> Target:
         ) from error
 
 
+_PLAIN = {
+    "Field required": "it is required and missing",
+    "Extra inputs are not permitted": "there is no such key",
+}
+
+
 def _plain(message: str) -> str:
-    return message.removeprefix("Value error, ")
+    return _PLAIN.get(message) or message.removeprefix("Value error, ")

@@ -88,6 +88,14 @@ class Rehearsal:
         """
         self._ask(do="revert", name=name)
 
+    def go_to_stage(self, stage: int) -> None:
+        """Move to a stage of the website's cutover, forward or back, and wait until it is in force.
+
+        Raises:
+            UsageError: there is no such stage, a fault is injected, or the rehearsal has ended.
+        """
+        self._ask(do="stage", stage=stage)
+
     def container(self, service: str, action: str) -> None:
         """Do something to a container: start, stop, restart, recreate, pause, resume, kill.
 

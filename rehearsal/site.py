@@ -12,7 +12,12 @@ from pathlib import Path
 HOSTNAME = "crm.portnimara.test"
 REGISTRY_NAME = "registry.portnimara.test"
 STORAGE_NAME = "s3.portnimara.test"
+GITEA_NAME = "code.portnimara.test"
+DOCUMENSO_NAME = "signatures.portnimara.test"
+WEBSITE_NAME = "portnimara.test"
+NOCODB_NAME = "nocodb.portnimara.test"
 PROJECT = "pn-crm"
+WEBSITE = "website"
 APP = "crm-app"
 WORKER = "crm-worker"
 
@@ -25,6 +30,10 @@ _ADDRESSES = {
     "redis": 34,
     "s3": 41,
     "registry": 42,
+    "gitea": 43,
+    "resolver": 53,
+    "website": 51,
+    "outside": 52,
 }
 
 _ALPHABET = string.ascii_letters + string.digits
@@ -32,6 +41,11 @@ _ALPHABET = string.ascii_letters + string.digits
 
 def _secret(length: int = 40) -> str:
     return "".join(secrets.choice(_ALPHABET) for _ in range(length))
+
+
+def _token() -> str:
+    """Return what Gitea gives as an access token."""
+    return secrets.token_hex(20)
 
 
 @dataclass(frozen=True)
@@ -58,8 +72,17 @@ class Credentials:
     documenso_api_key: str = field(default_factory=_secret, repr=False)
     smtp_password: str = field(default_factory=_secret, repr=False)
     admin_password: str = field(default_factory=_secret, repr=False)
+    nocodb_token: str = field(default_factory=_secret, repr=False)
+    website_smtp_password: str = field(default_factory=_secret, repr=False)
+    recaptcha_secret: str = field(default_factory=_secret, repr=False)
+    recaptcha_site_key: str = field(default_factory=_secret, repr=False)
+    recaptcha_token: str = field(default_factory=_secret, repr=False)
     s3_access_key: str = field(default_factory=lambda: _secret(20), repr=False)
     s3_secret_key: str = field(default_factory=_secret, repr=False)
+    gitea_token: str = field(default_factory=_token, repr=False)
+    gitea_password: str = field(default_factory=_secret, repr=False)
+    registry_token: str = field(default_factory=_token, repr=False)
+    server_registry_token: str = field(default_factory=_token, repr=False)
     admin_email: str = "admin@portnimara.test"
 
 
@@ -110,9 +133,23 @@ class Site:
         return self.host / "etc" / "letsencrypt"
 
     @property
+    def engine(self) -> Path:
+        """The container engine's data root, /var/lib/docker on a real server."""
+        return self.host / "var" / "lib" / "docker"
+
+    @property
     def deploy(self) -> Path:
         """The deploy directory with compose file and .env."""
-        return self.host / "opt" / PROJECT
+        return self.project(PROJECT)
+
+    @property
+    def staging(self) -> Path:
+        """Where both files would wait before the first deploy; it does not exist."""
+        return self.host / "home" / "staging"
+
+    def project(self, name: str) -> Path:
+        """Return the directory of a compose project."""
+        return self.host / "opt" / name
 
     @property
     def ca_file(self) -> Path:

@@ -14,8 +14,23 @@ from rehearsal.faults.base import Course
 from rehearsal.faults.catalogue import FAULTS
 from rehearsal.host.daemon import HostTools
 from rehearsal.runtime.process import RehearsalError, RunningContainer, RunningProgram, Runtime, Unit
-from rehearsal.services import app, nginx, pki, postgres, redis, registry, s3, sshd, target
-from rehearsal.site import APP, Site
+from rehearsal.services import (
+    app,
+    gitea,
+    nginx,
+    outside,
+    pki,
+    postgres,
+    redis,
+    registry,
+    s3,
+    sshd,
+    target,
+    website,
+)
+from rehearsal.services.resolver import Resolver
+from rehearsal.site import APP, WEBSITE, Site
+from rehearsal.stages import STAGES
 
 Progress = Callable[[str], None]
 
@@ -73,7 +88,7 @@ class Stack:
 
     Attributes:
         site: paths, addresses, credentials.
-        runtime: what runs. tools: the stand-ins for `docker` and `systemctl`.
+        runtime: what runs. tools: the stand-ins for `docker` and `systemctl`. resolver: knows the names.
         target_file: the target file that describes it.
         stage: of the website's cutover.
     """
@@ -85,6 +100,7 @@ class Stack:
         self.runtime.units["certbot.timer"] = Unit("certbot.timer")
         self.target_file = site.root / "target.toml"
         self.tools: HostTools | None = None
+        self.resolver: Resolver | None = None
         self._injected: dict[str, Course] = {}
         self._lock = threading.Lock()
 
@@ -113,8 +129,19 @@ class Stack:
         def make_manifest() -> None:
             postgres.make_manifest(site, made["images"][APP].labels[registry.REVISION])
 
+        def start_gitea() -> None:
+            gitea.prepare(site, made["images"][APP].labels[registry.REVISION])
+            runtime.run_program(gitea.program(site))
+
+        def start_resolver() -> None:
+            self.resolver = Resolver(site)
+
         def start_tools() -> None:
             self.tools = HostTools(site, runtime)
+
+        def start_website() -> None:
+            website.prepare(site, self.stage)
+            runtime.run_container(website.container(site, self.stage))
 
         steps = (
             Step("registry", program(registry)),
@@ -123,6 +150,9 @@ class Stack:
             Step("object store", program(s3)),
             Step("stored files", put("files", lambda: s3.load(site)), ("object store",)),
             Step("certificates", lambda: pki.create(site)),
+            Step("Gitea", start_gitea, ("images",)),
+            Step("resolver", start_resolver, shown=False),
+            Step("registry login", lambda: registry.write_login(site), shown=False),
             Step("nginx configuration", lambda: nginx.prepare(site), shown=False),
             Step("nginx", program(nginx), ("certificates", "nginx configuration")),
             Step("sshd configuration", lambda: sshd.prepare(site), shown=False),
@@ -133,6 +163,9 @@ class Stack:
             Step("postgres", container(postgres.container, "postgres"), ("images", "database cluster")),
             Step("schema manifest", make_manifest, ("postgres", "images"), shown=False),
             Step("data", lambda: postgres.load(site, made["files"]), ("postgres", "stored files")),
+            Step("setting of the stage", self._set_crm, ("data",), shown=False),
+            Step("outside", program(outside), shown=False),
+            Step("website", start_website),
             Step("crm-app", container(app.crm_app, "crm-app"), ("data", "redis", "deploy directory")),
             Step(
                 "crm-worker", container(app.crm_worker, "crm-worker"), ("data", "redis", "deploy directory")
@@ -145,8 +178,31 @@ class Stack:
         self.target_file.touch(mode=0o600)
         self.target_file.write_text(target.document(self.site, self.stage), encoding="utf-8")
 
+    def _set_crm(self) -> None:
+        postgres.set_intake_mails(self.site, enabled=STAGES[self.stage].crm_sends_mails)
+
+    def go_to_stage(self, stage: int) -> None:
+        """Set the website and the CRM as a stage of the cutover has them, and declare it.
+
+        The website's container is made anew; the CRM reads its setting with each inquiry.
+
+        Raises:
+            RehearsalError: there is no such stage, or a fault is injected, whose undoing would undo this too.
+        """
+        if stage not in range(len(STAGES)):
+            raise RehearsalError(f"there is no stage {stage}; they are 0 to {len(STAGES) - 1}")
+        with self._lock:
+            if self._injected:
+                raise RehearsalError(f"revert {', '.join(self._injected)} before going to another stage")
+            self.stage = stage
+            self._set_crm()
+            variables = website.environment(self.site, stage)
+            website.write_env(self.site, variables)
+            self.container(WEBSITE).recreate(env=website.container_env(self.site, variables))
+            self._write_target()
+
     def program(self, name: str) -> RunningProgram:
-        """Return a program of the server: nginx, sshd, s3, registry.
+        """Return a program of the server: nginx, sshd, s3, registry, gitea, outside.
 
         Raises:
             KeyError: there is none of that name.
@@ -154,7 +210,7 @@ class Stack:
         return self.runtime.programs[name]
 
     def container(self, service: str) -> RunningContainer:
-        """Return a container: postgres, redis, crm-app, crm-worker.
+        """Return a container: postgres, redis, crm-app, crm-worker, website.
 
         Raises:
             KeyError: there is none of that name.
@@ -185,6 +241,7 @@ class Stack:
             "root": str(self.site.root),
             "target_file": str(self.target_file),
             "pid": os.getpid(),
+            "stage": self.stage,
             "programs": {name: program.pid for name, program in self.runtime.programs.items()},
             "containers": {
                 name: {"id": container.id, "state": container.state, "pid": container.pid}

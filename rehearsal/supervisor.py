@@ -159,7 +159,7 @@ class Control:
     """The control socket: one JSON object per line in, one out."""
 
     def __init__(self, path: Path, stack: Stack, end: Callable[[], None]) -> None:
-        """Serve `describe`, `list-faults`, `inject`, `revert`, `container`, `program` and `stop`.
+        """Serve `describe`, `list-faults`, `inject`, `revert`, `stage`, `container`, `program` and `stop`.
 
         Args:
             path: where the socket is made, for this user only.
@@ -204,6 +204,8 @@ class Control:
             self._stack.inject(request["name"])
         elif operation == "revert":
             self._stack.revert(request["name"])
+        elif operation == "stage":
+            self._stack.go_to_stage(request["stage"])
         elif operation == "container":
             _operate(self._stack.container(request["name"]), request["action"])
         elif operation == "program":

@@ -22,12 +22,13 @@ _GRAM = PIECE - _STEP + 1
 
 _PICTURE = re.compile(r"data:image/png;base64,[A-Za-z0-9+/=]+")
 _NOISE = re.compile(
-    r"\s*\n(?:INTERNALERROR>)?(?: ?[E>] )?|\x1b\[[0-9;]*m|</?[a-zA-Z][^<>]{0,200}>|\s"
+    r"\\?\s*\n(?:INTERNALERROR>)?(?: ?[E>] )?(?:\s*[-+] )?|\"\s*\n\s*\"|\x1b\[[0-9;]*m"
+    r"|</?[a-zA-Z][^<>]{0,200}>|\s"
     r"|[\u200b-\u200f\u202a-\u202e\x00-\x1f]"
     r"|\\x1b\[[0-9;]*m|\\x00|\\u20[0-9a-f]{2}"
 )
 _SHELL = re.compile(r"""'"'"'|'\\''""")
-_BACKSLASH = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|(\n)|(.))")
+_BACKSLASH = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|(\n)|([0-3][0-7]{2})|(.))")
 _CONTROLS = {"n": "\n", "t": "\t", "r": "\r"}
 
 
@@ -45,18 +46,27 @@ def forms(value: str) -> dict[str, str]:
         "raw": value,
         "url": quote(value, safe=""),
         "url, every character": "".join(f"%{byte:02x}" for byte in encoded),
+        "url, every other character": "".join(
+            f"%{byte:02X}" if place % 2 or byte > 127 else chr(byte) for place, byte in enumerate(encoded)
+        ),
+        "url twice": quote(quote(f"{value}%", safe=""), safe=""),
+        "hexadecimal": encoded.hex(),
         "base64": base64.b64encode(encoded).decode(),
+        "base64 twice": base64.b64encode(base64.b64encode(b"user:" + encoded)).decode(),
         "base64 behind one byte": base64.b64encode(b"a" + encoded).decode(),
         "base64 behind two bytes": base64.b64encode(b"ab" + encoded).decode(),
         "base64 in lines": base64.encodebytes(encoded * 2).decode(),
         "base64 for addresses": base64.urlsafe_b64encode(b"a" + encoded).decode(),
         "basic authorization": f"Basic {base64.b64encode(b'user:' + encoded).decode()}",
         "json": json.dumps(value),
+        "json, every character": "".join(f"\\u{ord(character):04X}" for character in value),
         "json in json": json.dumps(json.dumps({"key": value})),
         "html": html.escape(value),
         "html, every character": "".join(f"&#{ord(character)};" for character in value),
+        "html, every character, hexadecimal": "".join(f"&#x{ord(character):x};" for character in value),
         "json in html": html.escape(json.dumps(value)),
         "shell": shlex.quote(value),
+        "shell, every character": "".join(f"\\{byte:03o}" for byte in encoded),
         "python": repr(value),
         "python bytes": repr(encoded),
         "lines": "\n".join(lines),
@@ -64,6 +74,9 @@ def forms(value: str) -> dict[str, str]:
         "lines in json": json.dumps("\n".join(lines)),
         "lines of a quotation": "\n> ".join(lines),
         "lines of a traceback": "\nE       ".join(lines),
+        "lines of a comparison": "\nE         - ".join(lines),
+        "continued lines": "\\\n    ".join(lines),
+        "literals in lines": '"\n    "'.join(lines),
         "blanks": " ".join(value),
         "tags": "<br>".join(lines),
         "tags with attributes": "".join(f'<span class="s1">{line}</span>' for line in lines),
@@ -78,7 +91,9 @@ def _unescaped(match: re.Match[str]) -> str:
     number = match[1] or match[2]
     if number:
         return chr(int(number, 16))
-    return "" if match[3] else _CONTROLS.get(match[4], match[4])
+    if match[4]:
+        return chr(int(match[4], 8))
+    return "" if match[3] else _CONTROLS.get(match[5], match[5])
 
 
 def _readings(text: str) -> Iterator[str]:
@@ -108,6 +123,9 @@ def _guises(value: str) -> Iterator[str]:
         core = encoded[4 if shift else 0 : -1]
         yield core
         yield core.translate(str.maketrans("+/", "-_"))
+        for again in range(3):
+            yield base64.b64encode(b"\0" * again + core[1:-1].encode()).decode().rstrip("=")[4:-1]
+    yield value.encode().hex()
 
 
 class Scanner:

@@ -44,6 +44,8 @@ MARKUP = (
 
 SCRIPT, IMAGE, CLOSING, LINK, CDATA, HANDLER, FRAME, CONTROL = MARKUP
 NUL = "\x00"
+HALF = "\ud800"
+"""Half of a character: JSON can say it, UTF-8 cannot."""
 
 _SOURCES = (
     "environment",
@@ -176,7 +178,10 @@ class _Answers(BaseHTTPRequestHandler):
         if brought:
             self._send(200, f"<p>{quote(brought, safe='')}</p>{IMAGE}", f"text/html; x={SCRIPT}")
             return
-        state = {"status": f"{SCRIPT} {self.server.met['body']}", "checks": {f"{IMAGE}{NUL}": "no"}}
+        state = {
+            "status": f"{SCRIPT} {self.server.met['body']} {HALF}",
+            "checks": {f"{IMAGE}{NUL}{HALF}": "no"},
+        }
         self._send(200, json.dumps(state), "application/json")
 
     def _sign_in(self) -> None:
@@ -355,7 +360,7 @@ def _plant_in_log(site: Site, planted: Planted) -> None:
     (log,) = (site.containers / APP).glob("*/*-json.log")
     texts = [f'error: column "x{form}" does not exist' for form in forms(planted.met["log"]).values()]
     told = [f"unhandledRejection: {planted.anchored} {markup}" for markup in MARKUP]
-    refused = f"ECONNREFUSED {planted.given['intake_secret']} {planted.met['odd']} {NUL}"
+    refused = f"ECONNREFUSED {planted.given['intake_secret']} {planted.met['odd']} {NUL} {HALF}"
     with log.open("a", encoding="utf-8") as file:
         for text in [*texts, *told, refused]:
             entry = {"log": f"{text}\n", "stream": "stderr", "time": clock.short(clock.now())}
@@ -372,7 +377,7 @@ def _showing_tools(site: Site, planted: Planted) -> dict[str, str]:
             f"PLAIN=https://crm:{known['environment']}@host/ {SCRIPT}",
         ],
         "image": f"registry.test/{known['label']}/{IMAGE}:latest",
-        "state": f"{known['label']} {CDATA}",
+        "state": f"{known['label']} {CDATA} {HALF}",
         "labels": {f"{known['key']} {SCRIPT}": known["label"]},
         "name": IMAGE + known["label"],
         "mount": f"/{known['key']}{CLOSING}",

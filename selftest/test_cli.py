@@ -29,7 +29,7 @@ def _command(*arguments: str) -> list[str]:
 def kept(target_file: Path, *faults: str) -> Iterator[subprocess.Popen[str]]:
     named = [word for fault in faults for word in ("--fault", fault)]
     process = subprocess.Popen(
-        _command("--keep", *named, "--target-file", str(target_file)),
+        _command("--keep", "--stage", "2", *named, "--target-file", str(target_file)),
         cwd=REPOSITORY,
         stdout=subprocess.PIPE,
         text=True,
@@ -60,6 +60,7 @@ def test_a_kept_rehearsal_is_a_target_and_can_be_stopped(tmp_path: Path) -> None
     with kept(target_file, "health-degraded") as process:
         root = target_file.resolve().parent
         assert _health(target_file).json()["status"] == "degraded"
+        assert target.load(target_file).stage == 2
         stopped = subprocess.run(_command("--stop", str(target_file)), cwd=REPOSITORY, check=False)
         assert stopped.returncode == 0
         assert process.wait(timeout=30) == 0
@@ -91,6 +92,8 @@ def test_faults_are_listed_with_what_they_turn_red(capsys: pytest.CaptureFixture
         (["rehearse"], "give one of --keep, --stop FILE and --list-faults"),
         (["rehearse", "--keep"], "give --target-file FILE"),
         (["rehearse", "--keep", "--target-file", "x.toml", "--fault", "flood"], "there is no such fault"),
+        (["rehearse", "--keep", "--target-file", "x.toml", "--stage", "6"], "the stages are 0 to 5"),
+        (["rehearse", "--list-faults", "--stage", "2"], "it goes with --keep"),
         (["rehearse", "--stop", "nowhere.toml"], "there is no such file"),
     ],
 )

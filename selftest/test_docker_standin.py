@@ -317,10 +317,24 @@ def _run_denied(server: Server, line: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_unknown_commands_and_options_are_refused_as_docker_does(server: Server) -> None:
-    unknown = server.run("docker compose version")
+    with server.tools.without_compose():
+        unknown = server.run("docker compose version")
     case = next(case for case in recorded("errors.json") if case["case"] == "compose-plugin-missing")
     assert (unknown.returncode, unknown.stdout, unknown.stderr) == (1, case["stdout"], case["stderr"])
     assert server.run("docker ps --nonsense").returncode == 125
+
+
+@pytest.mark.parametrize("state", ["running", "stopped"])
+def test_compose_answers_without_the_engine_and_info_does_not(server: Server, state: str) -> None:
+    if state == "stopped":
+        server.tools.stop_engine()
+    try:
+        assert server.docker("compose version").startswith("Docker Compose version v2.")
+        assert server.docker("compose version --short").startswith("2.")
+        named = server.docker("info --format {{.DockerRootDir}}").strip()
+    finally:
+        server.tools.start_engine()
+    assert named == (str(server.site.engine) if state == "running" else "")
 
 
 def test_logs_keep_the_streams_apart_with_nanoseconds(server: Server) -> None:

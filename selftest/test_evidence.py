@@ -16,9 +16,11 @@ from hypothesis import strategies as st
 
 from acceptance import checklist
 from acceptance.cli import main
+from acceptance.errors import UsageError
 from acceptance.evidence import manifest, statement
 from acceptance.evidence.bundle import Bundle
 from acceptance.evidence.sign import BUNDLE_NAMESPACE, Trust, sign
+from acceptance.evidence.stored import StoredBundle
 from acceptance.evidence.verify import verify
 from acceptance.outcome import Outcome
 from acceptance.redaction import Redactor
@@ -178,6 +180,17 @@ def test_a_name_that_would_act_on_the_terminal_is_shown_harmlessly(
     (bundle / "evil\x1b[2J\nas it was sealed").write_text("", encoding="utf-8")
     assert main(["verify", str(bundle)]) == 1
     assert capsys.readouterr().out == "added: evil\\x1b[2J as it was sealed\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "file"), [("../../evil", "screenshots/login.png"), ("login", "../../../../etc/passwd")]
+)
+def test_a_forged_bundle_cannot_name_a_file_elsewhere(bundle: Path, name: str, file: str) -> None:
+    shot = {"name": name, "file": file, "sha256": hashlib.sha256(bundles.PICTURE).hexdigest()}
+    bundles.rewrite(bundle / "record.json", screenshots=[shot])
+    bundles.reseal(bundle)
+    with pytest.raises(UsageError, match=r"record\.json"):
+        StoredBundle(bundle)
 
 
 def test_a_killed_run_is_incomplete(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -49,10 +49,11 @@ def _command(reports: Path, *arguments: str) -> list[str]:
     return [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--reports", str(reports), *arguments]
 
 
-def run(reports: Path, *arguments: str) -> Run:
+def run(reports: Path, *arguments: str, **environment: str) -> Run:
     done = subprocess.run(
         _command(reports, *arguments),
         cwd=REPOSITORY,
+        env={**os.environ, **environment},
         capture_output=True,
         text=True,
         timeout=120,

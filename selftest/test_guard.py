@@ -380,19 +380,21 @@ def helped(rehearsal: Rehearsal, tmp_path_factory: pytest.TempPathFactory) -> Ta
 
 @as_root
 def test_the_helper_is_enough_for_every_privileged_fact(helped: Target, tmp_path: Path) -> None:
-    look = Observer(helped, tmp_path).look(["certificates", "containers", "env_file", "logs", "nginx"])
+    on_the_server = [name for name, noun in NOUNS.items() if noun.host]
+    look = Observer(helped, tmp_path).look(["watch", *on_the_server])
     assert not [fact for fact in look.facts.values() if isinstance(fact, Unavailable)]
     book = Book(tmp_path)
     names = {line["name"] for line in book.lines("read")}
-    assert {command.name for command in root_helper.reads()} <= names
+    assert {command.name for command in root_helper.reads(helped)} <= names
     assert "ssh-root" not in names
     named_files = look.facts["nginx"].model_dump()["named_files"]
     assert named_files["state"] == "known"
+    assert look.facts["ssh_login"].model_dump()["root"]["value"]["uid"] == 0
 
 
 def test_the_helper_holds_nothing_that_reads_any_file() -> None:
     assert NGINX_INCLUDES.privileged
-    assert NGINX_INCLUDES not in root_helper.reads()
+    assert NGINX_INCLUDES not in root_helper.reads(PRODUCTION)
     assert f"\n{NGINX_INCLUDES.name})" not in root_helper.script(PRODUCTION)
 
 
@@ -484,7 +486,9 @@ def role(rehearsal: Rehearsal, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 
 def test_the_role_can_run_every_query(role: Target, tmp_path: Path) -> None:
-    look = Observer(role, tmp_path).look(["database_settings", "schema", "storage"])
+    look = Observer(role, tmp_path).look(
+        ["database_settings", "schema", "storage", "port_settings", "inquiry"]
+    )
     states = {name: fact.model_dump(mode="json") for name, fact in look.facts.items()}
     assert '"unavailable"' not in json.dumps(states)
     answered = {line["name"]: line["result"] for line in Book(tmp_path).lines("read")}

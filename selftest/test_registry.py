@@ -31,7 +31,8 @@ from acceptance.ledger import Ledger
 from acceptance.secrets import Redactor
 from acceptance.sections.base import Endpoint
 from acceptance.target import Registry as Settings
-from acceptance.transports.registry import Registry, challenge
+from acceptance.transports.registry import Reading, Registry, challenge
+from rehearsal.host import manifest
 from rehearsal.services import registry as service
 
 NAME = "registry.example"
@@ -280,3 +281,60 @@ def test_challenges_as_distribution_and_gitea_send_them() -> None:
     assert found.parameters == {"service": "container_registry", "scope": "*"}
     assert challenge('Basic realm="basic-realm"') is None
     assert challenge("") is None
+
+
+# A login that is not the operator's
+
+
+def _read_as(served: _Served, kind: str, password: str, tag: str = "latest") -> Reading:
+    settings = Settings(
+        connect=Endpoint(address="127.0.0.1", port=served.ports[kind]),
+        ca_file=str(served.directory / "cert.pem"),
+    )
+    ledger = Ledger(served.directory / "ledger.jsonl", Redactor())
+
+    async def once() -> Reading:
+        transport = Registry(settings, lambda: None, ledger)
+        try:
+            return await transport.read_as(USER, password, NAME, REPOSITORY, tag)
+        finally:
+            await transport.close()
+            ledger.close()
+
+    return asyncio.run(once())
+
+
+@pytest.mark.parametrize("kind", ["basic", "bearer"])
+def test_another_login_is_tried(served: _Served, kind: str) -> None:
+    assert _read_as(served, kind, served.password) == Reading(True, 200, served.digest)
+    assert _read_as(served, kind, served.password, "gone") == Reading(True, 404)
+    assert _read_as(served, kind, "wrong") == Reading(False, 401)
+
+
+def test_a_registry_that_asks_for_no_login_proves_none(served: _Served) -> None:
+    with pytest.raises(UnavailableError, match=r"asks for no login \(HTTP 200\)"):
+        _read_as(served, "open", "wrong")
+
+
+# The stand-in for `docker manifest inspect`, as docker 20.10.24 was recorded
+
+
+def _inspect(served: _Served, kind: str, tag: str) -> tuple[int, str, str]:
+    registries = served.directory / "registries.json"
+    place = {
+        "address": "127.0.0.1",
+        "port": served.ports[kind],
+        "ca_file": str(served.directory / "cert.pem"),
+    }
+    registries.write_text(json.dumps({NAME: place}), encoding="utf-8")
+    return manifest.reply([f"{NAME}/{REPOSITORY}:{tag}"], registries)
+
+
+def test_docker_takes_an_oci_index_for_no_manifest(served: _Served) -> None:
+    assert _inspect(served, "open", "latest") == (1, "", f"no such manifest: {NAME}/{REPOSITORY}:latest\n")
+
+
+def test_docker_without_a_login(served: _Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_CONFIG", str(served.directory / "none"))
+    address = f"https://{NAME}/v2/{REPOSITORY}/manifests/latest"
+    assert _inspect(served, "basic", "latest") == (1, "", f'Get "{address}": no basic auth credentials\n')

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 
 from acceptance.errors import UnavailableError
 from acceptance.evidence.stored import Baseline, StoredBundle
+from acceptance.evidence.verify import INCOMPLETE, verify
 from acceptance.facts.catalogue import NOUNS
 from rehearsal.client import Rehearsal
 from selftest.test_gate_run import GATE, Run, injected, run
@@ -29,8 +31,8 @@ def degraded(rehearsal: Rehearsal, tmp_path_factory: pytest.TempPathFactory) -> 
         return run(tmp_path_factory.mktemp("degraded"), "-m", GATE, "--target", str(rehearsal.target_file))
 
 
-def _replayed(bundle: Path, reports: Path, *arguments: str) -> Run:
-    return run(reports, "-m", GATE, "--replay", str(bundle), *arguments)
+def _replayed(bundle: Path, reports: Path, *arguments: str, **environment: str) -> Run:
+    return run(reports, "-m", GATE, "--replay", str(bundle), *arguments, **environment)
 
 
 def test_a_replay_gives_the_same_outcomes_and_exit_code(degraded: Run, tmp_path: Path) -> None:
@@ -61,6 +63,40 @@ def test_a_replay_needs_no_network(degraded: Run, tmp_path: Path) -> None:
 
 def _may_unshare() -> bool:
     return subprocess.run(["unshare", "--net", "true"], capture_output=True, check=False).returncode == 0
+
+
+def test_two_replays_give_the_same_reports_but_for_the_times(degraded: Run, tmp_path: Path) -> None:
+    first, second = (
+        _timeless(_replayed(degraded.bundle, tmp_path / seed, PYTHONHASHSEED=seed).bundle) for seed in "12"
+    )
+    assert set(first) >= {"signoff.html", "report.html", "junit.xml", "record.json", "verdict.json"}
+    assert [name for name in first if first[name] != second[name]] == []
+
+
+def _timeless(bundle: Path) -> dict[str, str]:
+    """Return what a bundle's text files hold, without times, durations and what depends on them."""
+    moment = r"20\d\d-\d\d-\d\d[T ]\d\d:\d\d:\d\d[.\d]*(?:Z| UTC|\+00:00)?"
+    length = r"(?<=\"seconds\":)\s*[\d.e-]+|(?<=time=\")[\d.]+|\b\d+ ms\b|\b[\d.]+ s\b|\d\d:\d\d:\d\d"
+    files = [path for path in bundle.rglob("*") if path.suffix in {".html", ".json", ".jsonl", ".xml"}]
+    return {
+        path.relative_to(bundle).as_posix(): re.sub(f"{moment}|{length}", "…", path.read_text("utf-8"))
+        for path in files
+        if path.name not in {"manifest.json", "statement.json"}
+    }
+
+
+def test_a_replay_that_is_killed_before_its_end_leaves_no_page_with_a_verdict(
+    degraded: Run, tmp_path: Path
+) -> None:
+    (tmp_path / "killer.py").write_text(
+        "import os, signal\ndef pytest_terminal_summary():\n    os.kill(os.getpid(), signal.SIGKILL)\n",
+        encoding="utf-8",
+    )
+    again = _replayed(degraded.bundle, tmp_path / "r", "-p", "killer", PYTHONPATH=str(tmp_path))
+    assert again.verdict["verdict"] == "HOLD"
+    assert "incomplete" in again.verdict["reason"]
+    assert not (again.bundle / "signoff.html").exists()
+    assert verify(again.bundle).findings == (INCOMPLETE,)
 
 
 def test_the_command_replays_too(degraded: Run) -> None:

@@ -108,8 +108,8 @@ def test_wrapped_lines_keep_the_width_and_every_character(text: str, width: int)
 @given(hostile)
 def test_signoff_shows_hostile_text_as_text(text: str) -> None:
     page = Page(signoff.render(records.mixed(text)))
-    harmless = Page(signoff.render(records.mixed("plain")))
-    assert skeleton(page) == skeleton(harmless)
+    only_backticks = "".join(character if character == "`" else "x" for character in visible(text))
+    assert skeleton(page) == skeleton(Page(signoff.render(records.mixed(only_backticks))))
     assert visible(text.strip()) in page.text
 
 

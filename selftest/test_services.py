@@ -291,15 +291,23 @@ def test_stored_files_are_what_the_database_says(
 # Registry
 
 
+def pull_token(target: Target, service: str) -> dict[str, str]:
+    """Return the header of a stranger's token: the images are public."""
+    scope = f"repository:{registry.REPOSITORY}/{service}:pull"
+    url = f"https://{REGISTRY_NAME}/v2/token?service=container_registry&scope={scope}"
+    return {"Authorization": f"Bearer {ask(target, url).json()['token']}"}
+
+
 def manifest(target: Target, service: str, tag: str, method: str = "GET") -> httpx.Response:
     url = f"https://{REGISTRY_NAME}/v2/{registry.REPOSITORY}/{service}/manifests/{tag}"
-    return ask(target, url, method, {"Accept": registry.MANIFEST})
+    return ask(target, url, method, {"Accept": registry.MANIFEST, **pull_token(target, service)})
 
 
 def revision(target: Target, service: str) -> str:
     digest = manifest(target, service, "latest").json()["config"]["digest"]
     url = f"https://{REGISTRY_NAME}/v2/{registry.REPOSITORY}/{service}/blobs/{digest}"
-    label: str = ask(target, url).json()["config"]["Labels"][registry.REVISION]
+    blob = ask(target, url, headers=pull_token(target, service)).json()
+    label: str = blob["config"]["Labels"][registry.REVISION]
     return label
 
 
@@ -312,6 +320,14 @@ def test_registry_has_both_tags_with_one_digest(target: Target, service: str) ->
     assert latest.headers["Docker-Content-Digest"] == digest
     assert tagged.headers["Docker-Content-Digest"] == digest
     assert tagged.headers["Content-Type"] == registry.MANIFEST
+
+
+def test_registry_asks_for_a_token_as_gitea_does(target: Target) -> None:
+    answer = ask(target, f"https://{REGISTRY_NAME}/v2/")
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"] == (
+        f'Bearer realm="https://{REGISTRY_NAME}/v2/token",service="container_registry"'
+    )
 
 
 def test_app_and_worker_come_from_one_commit(target: Target) -> None:

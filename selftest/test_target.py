@@ -105,6 +105,39 @@ def test_a_log_s_limit_stays_below_what_a_command_may_answer(tmp_path: Path) -> 
             _load(tmp_path, f"{MINIMAL}[logs]\nmax_bytes = {wrong}\n")
 
 
+WEBSITE = """
+[website]
+public = { name = "example" }
+environment = { container = "website-1" }
+"""
+
+
+@pytest.mark.parametrize(
+    ("environment", "seen"),
+    [("", "none"), ('container = "website-1", local_file = "website.env"', "container and local_file")],
+)
+def test_the_website_s_variables_are_read_in_one_place(tmp_path: Path, environment: str, seen: str) -> None:
+    loaded = _load(tmp_path, MINIMAL + WEBSITE)
+    assert loaded.sites["website"].name == "example"
+    assert "website-1" in loaded.declared_names
+    with pytest.raises(UsageError, match=f"exactly one of .* is needed, not {seen}"):
+        _load(tmp_path, MINIMAL + WEBSITE.replace('container = "website-1"', environment))
+
+
+def test_a_test_inquiry_holds_its_marker(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"no field holds \{marker\}"):
+        _load(tmp_path, f'{MINIMAL}{WEBSITE}[website.inquiry]\nbody = {{ message = "hello" }}\n')
+
+
+def test_a_rehearsed_website_is_on_this_machine(tmp_path: Path) -> None:
+    here = '{ address = "127.0.0.1", port = 1 }'
+    text = MINIMAL.replace('"server.example"', '"127.0.0.1"').replace(
+        'name = "crm.example"', f'name = "crm.example"\nconnect_http = {here}\nconnect_https = {here}'
+    )
+    with pytest.raises(UsageError, match="example is no loopback address"):
+        _load(tmp_path, f"rehearsal = true\n{text}{WEBSITE}")
+
+
 def test_broken_toml_and_missing_files_are_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="not valid TOML"):
         _load(tmp_path, "name = ")

@@ -70,7 +70,7 @@ def test_a_workflow_hands_over_every_secret_and_no_input_as_code(path: Path) -> 
 
 
 def test_what_a_server_said_is_no_command_of_the_runner() -> None:
-    lines = list(runner.annotations(VERDICT))
+    lines = list(runner.log_commands(VERDICT))
     assert [line.partition(" ")[0] for line in lines] == ["::error", "::error", "::warning"]
     assert lines[0] == "::error title=NO-GO%3A readiness on production::1 blocker failed (api.berths)"
     assert all("\n" not in line and "\r" not in line for line in lines)

@@ -34,6 +34,7 @@ class Bundle:
         self._reports = reports
         self._replay = replay
         self._redactor = redactor
+        self._prepared: dict[Path, Path] = {}
 
     def begin(self, record: RunRecord) -> None:
         """Write the incomplete verdict, and let reports/latest point here from now on.
@@ -51,10 +52,23 @@ class Bundle:
     def write(self, name: str, text: str) -> Path:
         """Write one artefact through the redactor, atomically, and return its path."""
         path = self.path / name
+        self._partial(path, text).replace(path)
+        return path
+
+    def prepare(self, name: str, text: str) -> None:
+        """Write one artefact through the redactor under a name that says it is none yet."""
+        self._prepared[self.path / name] = self._partial(self.path / name, text)
+
+    def publish(self) -> None:
+        """Give what was prepared its names."""
+        for path, partial in self._prepared.items():
+            partial.replace(path)
+        self._prepared.clear()
+
+    def _partial(self, path: Path, text: str) -> Path:
         partial = path.with_name(f".{path.name}.part")
         partial.write_text(self._redactor.scrub(text), encoding="utf-8")
-        partial.replace(path)
-        return path
+        return partial
 
     def keep_target(self, target: Target) -> None:
         """Keep what was judged: the target file's content, which holds references to secrets only."""

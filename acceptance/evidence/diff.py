@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from difflib import SequenceMatcher
 from enum import Enum
@@ -82,6 +82,7 @@ class Side:
         findings: what `acceptance verify` finds wrong with it.
         key_id: which key made its equality classes; empty if it does not say.
         facts: by name, each file as it is; the target file's content among them.
+        claims: of the items, by id, so far as its record tells them.
     """
 
     name: str
@@ -89,6 +90,7 @@ class Side:
     findings: tuple[str, ...]
     key_id: str
     facts: Mapping[str, Value]
+    claims: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,7 @@ class ItemChange:
     id: str
     before: Item | None
     after: Item | None
+    claim: str = ""
 
     @property
     def severity(self) -> Severity:
@@ -171,13 +174,19 @@ def load(bundle: Path) -> Side:
     if (bundle / "target.json").is_file():
         facts[TARGET] = {"state": "known", "value": _document(bundle / "target.json")}
     key_id = str(record.get("fingerprint_key_id", ""))
-    return Side(bundle.resolve().name, summary, findings, key_id, facts)
+    return Side(bundle.resolve().name, summary, findings, key_id, facts, _claims(record))
+
+
+def _claims(record: Mapping[str, Value]) -> dict[str, str]:
+    items = record.get("items")
+    told = [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
+    return {str(item.get("id")): str(item.get("claim", "")) for item in told}
 
 
 def _document(path: Path) -> dict[str, Value]:
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"{path}: cannot be read as JSON; give the directory of a run.") from error
     if not isinstance(document, dict):
         raise UsageError(f"{path}: it holds no object; give the directory of a run.")
@@ -192,17 +201,17 @@ def compare(before: Side, after: Side) -> Difference:
     return Difference(
         before,
         after,
-        tuple(_items(before.summary.items, after.summary.items)),
+        tuple(_items(before, after)),
         tuple(fact for fact in facts if fact.changes or fact.volatile or fact.not_comparable),
     )
 
 
-def _items(before: Sequence[Item], after: Sequence[Item]) -> Iterator[ItemChange]:
-    then, now = {item.id: item for item in before}, {item.id: item for item in after}
+def _items(before: Side, after: Side) -> Iterator[ItemChange]:
+    then, now = ({item.id: item for item in side.summary.items} for side in (before, after))
     for item_id in dict.fromkeys([*then, *now]):
         old, new = then.get(item_id), now.get(item_id)
         if old is None or new is None or _judgement(old) != _judgement(new):
-            yield ItemChange(item_id, old, new)
+            yield ItemChange(item_id, old, new, after.claims.get(item_id) or before.claims.get(item_id, ""))
 
 
 def _judgement(item: Item) -> tuple[Outcome, dict[str, Outcome]]:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from acceptance.check import Evidence
 from acceptance.facts.base import LookRecord
+from acceptance.facts.watch import Watch
 from acceptance.outcome import Outcome, Severity
 from acceptance.verdict import Verdict
+
+_PICTURE = r"[A-Za-z0-9][A-Za-z0-9_-]*"
+"""The name of a picture: it becomes a file's, when a bundle that anybody may have made is judged again."""
 
 
 class _Model(BaseModel):
@@ -73,8 +77,8 @@ class Screenshot(_Model):
         sha256: of the file, hexadecimal.
     """
 
-    name: str
-    file: str
+    name: Annotated[str, Field(pattern=rf"^{_PICTURE}$")]
+    file: Annotated[str, Field(pattern=rf"^screenshots/{_PICTURE}\.png$")]
     sha256: str
 
 
@@ -98,7 +102,8 @@ class RunRecord(_Model):
         approved: the actions that were approved.
         approved_by, ticket: who approved them and for what, as the operator said.
         stage: of the cutover, as declared; None if it was not.
-        round_trips, logins: what the SSH transport counted.
+        round_trips, logins: what the SSH transport counted; `samples` are round trips of a watch.
+        watch: what was seen over time, if it was watched.
     """
 
     record_version: Literal[1] = 1
@@ -121,7 +126,9 @@ class RunRecord(_Model):
     stage: int | None = None
     logins: int = 0
     round_trips: int = 0
+    samples: int = 0
     items: tuple[ItemRecord, ...] = ()
     looks: tuple[LookRecord, ...] = ()
+    watch: Watch | None = None
     screenshots: tuple[Screenshot, ...] = ()
     warnings: tuple[str, ...] = ()

@@ -45,7 +45,7 @@ class StoredBundle:
             UsageError: the file is malformed, or written by a suite whose form of it is another.
         """
         name = f"facts/{noun.name}.json"
-        if not (self.path / name).is_file():
+        if not self.has(noun):
             return Unavailable(reason=f"the bundle {self.path.name} holds no fact {noun.name}")
         document = self._document(name)
         model = Unavailable if document.get("state") == "unavailable" else noun.model
@@ -53,6 +53,10 @@ class StoredBundle:
             return model.model_validate(document.get("value"))
         except ValidationError as error:
             raise self._mistake(name, f"{error.error_count()} mistakes") from error
+
+    def has(self, noun: Noun) -> bool:
+        """Tell whether it holds that fact, or why there was none."""
+        return (self.path / f"facts/{noun.name}.json").is_file()
 
     def pictures(self) -> dict[str, bytes]:
         """Return its screenshots as PNG, by name.

@@ -13,8 +13,15 @@ from types import MappingProxyType
 VOLATILE: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "containers": ("at", "again.value.at"),
+        "deliveries": ("seen.**",),
         "health": ("latencies_ms.**",),
+        "inquiry": ("marker",),
         "logs": tuple(f"services.*.value.{name}" for name in ("lines", "bytes", "first", "last")),
+        "machine": (
+            "filesystems.value.all.*.free_bytes",
+            "filesystems.value.all.*.inodes_free",
+            "memory_available_mb.value",
+        ),
         "nginx": ("**.line", "running.value.workers.*.started"),
         "queues": (
             "at",
@@ -35,8 +42,11 @@ VOLATILE: Mapping[str, tuple[str, ...]] = MappingProxyType(
                 "checkpoint_active_age",
             )
         ),
+        "ssh_login": ("clock.value.**",),
         "storage": ("sample.value.seed", "sample.value.files.*"),
         "tls": ("looked_at",),
+        "visits": ("lines", "found.**"),
+        "watch": ("begun", "until", "samples.**", "logs.*.value.lines"),
     }
 )
 """By fact. Of the storage sample the choice of files is volatile, what is seen of a file is not. The start of

@@ -38,6 +38,26 @@ class Berths(Fact):
         lacking = [f"no entry has {', '.join(self.absent)}"] if self.absent else []
         return f"HTTP {self.http_status}, {'; '.join([*lacking, *self.incomplete]) or entries}"
 
+    def holds_any(self, *, list_assumed: bool) -> bool:
+        """Tell whether the answer lists at least one berth.
+
+        Args:
+            list_assumed: True if the plan does not say where the list stands in the answer.
+
+        Raises:
+            UnavailableError: it holds no list where one is only assumed to be.
+        """
+        if self.http_status == 200 and self.count is None and list_assumed and self.is_json:
+            raise self._no_list
+        return self.http_status == 200 and bool(self.count)
+
+    @property
+    def _no_list(self) -> UnavailableError:
+        return UnavailableError(
+            f"assumed name not found: no list of berths in {self.excerpt}",
+            "set api.berth_list in the target file to the key that holds it",
+        )
+
     def in_schema(self, *, list_assumed: bool, keys_assumed: bool) -> bool:
         """Tell whether the answer is a list of berths, each with the keys of the target.
 
@@ -51,10 +71,7 @@ class Berths(Fact):
         if self.http_status != 200 or self.incomplete:
             return False
         if self.count is None and list_assumed and self.is_json:
-            raise UnavailableError(
-                f"assumed name not found: no list of berths in {self.excerpt}",
-                "set api.berth_list in the target file to the key that holds it",
-            )
+            raise self._no_list
         if self.count == 0:
             raise UnavailableError(
                 "the list of berths is empty, so nothing can be said of its schema",

@@ -122,6 +122,7 @@ class Noun:
             round trips of the other host nouns.
         needs: nouns it asks for by `access.fact`, so that they are collected from the start.
         actions: what it does beyond reading if that is approved.
+        last: True for what is looked for once everything else was, and for as long as it takes: watching.
     """
 
     name: str
@@ -130,3 +131,4 @@ class Noun:
     host: bool = False
     needs: tuple[str, ...] = ()
     actions: tuple[str, ...] = ()
+    last: bool = False

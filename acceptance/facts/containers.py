@@ -566,7 +566,7 @@ def engine_problem(message: str) -> tuple[str, str] | None:
     return None
 
 
-def _looked_at(result: Result) -> tuple[datetime, list[Any]]:
+def looked_at(result: Result) -> tuple[datetime, list[Any]]:
     """Split the answer into the server's time and the inspected objects.
 
     Raises:
@@ -583,7 +583,7 @@ def _looked_at(result: Result) -> tuple[datetime, list[Any]]:
 
 
 def _states(result: Result) -> Sample:
-    at, objects = _looked_at(result)
+    at, objects = looked_at(result)
     return Sample(
         at=at,
         states=tuple(
@@ -662,7 +662,7 @@ def read(result: Result, access: Access) -> tuple[datetime, tuple[Container, ...
     Raises:
         UnavailableError: the engine could not be asked, or answered something else.
     """
-    at, objects = _looked_at(result)
+    at, objects = looked_at(result)
     try:
         return at, tuple(_container(one, reduce(access, environment_of(one))) for one in objects)
     except (KeyError, TypeError, AttributeError) as error:

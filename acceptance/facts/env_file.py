@@ -246,40 +246,63 @@ class _Parser:
         return self._values.get(name) if value is None else value
 
     def _interpolate(self, template: str) -> str:
-        done = []
-        position = 0
-        while (dollar := template.find("$", position)) >= 0:
-            done.append(template[position:dollar])
-            match = _REFERENCE.match(template, dollar)
-            if match is None:
-                raise self._error("a $ that starts no reference; it must be written $$")
-            position = match.end()
-            if match[1]:
-                done.append("$")
-            elif match[2]:
-                done.append(self._resolve(match[2]) or "")
-            else:
-                closing = _closing_brace(template, position)
-                if closing < 0:
-                    raise self._error("a reference is never closed")
-                done.append(self._braced(template[position:closing]))
-                position = closing + 1
-        return "".join(done) + template[position:]
+        try:
+            return interpolate(template, self._resolve)
+        except EnvFileError as error:
+            raise self._error(str(error)) from error
 
-    def _braced(self, reference: str) -> str:
-        match = _BRACED.fullmatch(reference)
-        if match is None or (match[3] and not match[2]):
-            raise self._error("a reference that Compose does not know")
-        value = self._resolve(match[1])
-        operator = match[2] or ""
-        is_set = bool(value) if operator.startswith(":") else value is not None
-        if operator.endswith("+"):
-            return self._interpolate(match[3]) if is_set else ""
-        if operator.endswith("-"):
-            return (value or "") if is_set else self._interpolate(match[3])
-        if operator.endswith("?") and not is_set:
-            raise self._error(f"the required variable {match[1]} is not set")
-        return value or ""
+
+def _empty(_name: str) -> str:
+    return ""
+
+
+def interpolate(template: str, lookup: Lookup, unset: Callable[[str], str] = _empty) -> str:
+    """Replace `$NAME`, `${NAME:-default}` and their relatives as Docker Compose does; pure.
+
+    Args:
+        template: the text; `$$` stands for a dollar.
+        lookup: the value of a name, None if it is not set.
+        unset: what stands for a name that is not set and has no default; Compose takes nothing.
+
+    Raises:
+        EnvFileError: Compose would refuse it.
+    """
+    done = []
+    position = 0
+    while (dollar := template.find("$", position)) >= 0:
+        done.append(template[position:dollar])
+        match = _REFERENCE.match(template, dollar)
+        if match is None:
+            raise EnvFileError("a $ that starts no reference; it must be written $$")
+        position = match.end()
+        if match[1]:
+            done.append("$")
+        elif match[2]:
+            value = lookup(match[2])
+            done.append(unset(match[2]) if value is None else value)
+        else:
+            closing = _closing_brace(template, position)
+            if closing < 0:
+                raise EnvFileError("a reference is never closed")
+            done.append(_braced(template[position:closing], lookup, unset))
+            position = closing + 1
+    return "".join(done) + template[position:]
+
+
+def _braced(reference: str, lookup: Lookup, unset: Callable[[str], str]) -> str:
+    match = _BRACED.fullmatch(reference)
+    if match is None or (match[3] and not match[2]):
+        raise EnvFileError("a reference that Compose does not know")
+    value = lookup(match[1])
+    operator = match[2] or ""
+    is_set = bool(value) if operator.startswith(":") else value is not None
+    if operator.endswith("+"):
+        return interpolate(match[3], lookup, unset) if is_set else ""
+    if operator.endswith("-"):
+        return (value or "") if is_set else interpolate(match[3], lookup, unset)
+    if operator.endswith("?") and not is_set:
+        raise EnvFileError(f"the required variable {match[1]} is not set")
+    return unset(match[1]) if value is None else value
 
 
 def _unescape(match: re.Match[str]) -> str:

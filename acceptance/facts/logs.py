@@ -28,12 +28,15 @@ GREETING_S = 60.0
 EXAMPLES = 5
 """How many lines of one kind are kept as evidence; all are counted."""
 
+STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)")
+"""What `docker logs --timestamps` puts before each line."""
+
+NOT_READABLE = "logging driver does not support reading"
+"""Docker's words for the log drivers `none`, `syslog` and others; a fact about the container."""
+
 _KINDS = ("app", "worker", "postgres", "redis")
 _CHUNK = 1024 * 1024
-_STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)")
 _TRAILER = re.compile(r"exit (\d+)")
-_NOT_READABLE = "logging driver does not support reading"
-"""Docker's words for the log drivers `none`, `syslog` and others; a fact about the container."""
 
 
 class Occurrence(Fact):
@@ -166,7 +169,7 @@ class Logs(Fact):
         return log
 
 
-class _Inflated:
+class Inflated:
     """Lines of a gzip stream without Docker's exit code, which is its last line.
 
     Attributes:
@@ -223,7 +226,7 @@ class _Tally:
     def take(self, line: str) -> None:
         """Count one line."""
         stamp, _, text = line.partition(" ")
-        if _STAMP.fullmatch(stamp) is None:
+        if STAMP.fullmatch(stamp) is None:
             self.unstamped = line.strip() or self.unstamped
             return
         self.lines += 1
@@ -257,7 +260,7 @@ def read(
             f"the log of {service.name}: no answer ({result.stderr.strip() or 'no message'})"
         )
     tally = _Tally(dialect, judged_since)
-    inflated = _Inflated(result.stdout)
+    inflated = Inflated(result.stdout)
     for line in inflated:
         tally.take(line)
     if inflated.code is None:
@@ -287,7 +290,7 @@ def read(
 def _refusal(code: int, message: str, service: str) -> str:
     if code == 0:
         return ""
-    if _NOT_READABLE in message:
+    if NOT_READABLE in message:
         return message
     said = f"the log of {service}: docker exit code {code} ({cut(message, 200)})"
     raise UnavailableError(*(engine_problem(message) or (said,)))

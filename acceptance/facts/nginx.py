@@ -8,7 +8,7 @@ import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from acceptance.errors import UnavailableError
+from acceptance.errors import NotApplicableError, UnavailableError
 from acceptance.facts.base import Attempt, Fact, Known, Noun, Source, Unavailable, known
 from acceptance.facts.nginx_parse import (
     ConfigError,
@@ -33,6 +33,7 @@ from acceptance.guard.commands import (
 
 if TYPE_CHECKING:
     from acceptance.access import Access
+    from acceptance.target import Nginx as NginxSection
     from acceptance.transports.host import Result
 
 TOLERANCE_S = 1.0
@@ -112,6 +113,7 @@ class Nginx(Fact):
     Attributes:
         name: the public name whose vhost matters; `port` is its TLS port.
         vhost_file: where the vhost must be; `vhost_exists` whether it is there.
+        template_file: likewise the vhost that the CRM's is modelled on; empty if the target names none.
         links: entries of sites-enabled that are links to it.
         copies: other entries of sites-enabled with its name.
         http: the `http` block, reduced to what is judged.
@@ -127,6 +129,8 @@ class Nginx(Fact):
     assumed: bool
     vhost_file: str
     vhost_exists: Attempt[bool]
+    template_file: str
+    template_exists: Attempt[bool]
     links: Attempt[tuple[str, ...]]
     copies: tuple[str, ...]
     loaded_files: tuple[str, ...]
@@ -145,6 +149,37 @@ class Nginx(Fact):
     def vhost_source(self) -> Source:
         """Where the vhost must be."""
         return Source(where=self.vhost_file, again=f"on the server: ls -l {self.vhost_file}")
+
+    @property
+    def template(self) -> Judged:
+        """Whether the vhost that the CRM's is modelled on is there.
+
+        Raises:
+            NotApplicableError: the target names none.
+            UnavailableError: its directory may not be read.
+        """
+        if not self.template_file:
+            raise NotApplicableError("nginx.template is not set: there is no template on this server")
+        exists = known(self.template_exists)
+        return Judged(
+            holds=exists,
+            seen="it exists" if exists else "no such file",
+            source=Source(where=self.template_file, again=f"on the server: ls -l {self.template_file}"),
+        )
+
+    @property
+    def active(self) -> Judged:
+        """Whether nginx runs.
+
+        Raises:
+            UnavailableError: the processes may not be seen.
+        """
+        running = known(self.running)
+        return Judged(
+            holds=bool(running.workers),
+            seen=running.stopped or f"{len(running.workers)} workers",
+            source=Source(where="processes", again="on the server: systemctl status nginx"),
+        )
 
     @property
     def accepted_by_nginx(self) -> bool:
@@ -470,6 +505,10 @@ async def collect(access: Access) -> Nginx:
         assumed=target.is_assumed("nginx.vhost"),
         vhost_file=available,
         vhost_exists=exists,
+        template_file=posixpath.join(wanted.root, "sites-available", wanted.template)
+        if wanted.template
+        else "",
+        template_exists=_template_exists(tree, wanted),
         links=links,
         copies=copies,
         loaded_files=tuple(found.files),
@@ -577,6 +616,14 @@ def _enabled(
     name = posixpath.basename(available)
     copies = tuple(path for path in entries if path not in links and posixpath.basename(path) == name)
     return Known(value=exists), Known(value=links), copies
+
+
+def _template_exists(tree: Tree, wanted: NginxSection) -> Known[bool] | Unavailable:
+    try:
+        path = posixpath.join(wanted.root, "sites-available", wanted.template or "")
+        return Known(value=tree.exists(path))
+    except UnavailableError as problem:
+        return Unavailable.of(problem)
 
 
 def _leads_to(tree: Tree, path: str, available: str) -> bool:

@@ -78,6 +78,7 @@ def seconds_of(text: str) -> float:
 
 _JUDGED = frozenset(
     {
+        "access_log",
         "client_max_body_size",
         "listen",
         "location",
@@ -189,6 +190,14 @@ class Proxied:
         """`proxy_buffering`."""
         setting = self._value("proxy_buffering", "on")
         return Setting(setting.value.lower() == "on", setting.text, setting.source)
+
+    @property
+    def access_log(self) -> Setting[str]:
+        """The file that requests are logged to: of several the last; `off` if they are not logged.
+
+        Empty if the configuration does not say.
+        """
+        return self._value("access_log", "")
 
     @property
     def http_version(self) -> Setting[str]:

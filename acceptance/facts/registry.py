@@ -86,6 +86,18 @@ def parse(reference: str) -> Reference:
     return Reference(host=host, repository=match["repository"], tag=digest or match["tag"] or "latest")
 
 
+def located(image: str) -> Reference:
+    """Take the declared reference of a built image apart; pure.
+
+    Raises:
+        UnavailableError: it names no registry.
+    """
+    try:
+        return parse(image)
+    except ValueError as error:
+        raise UnavailableError(str(error), "give the full reference in compose.services") from error
+
+
 async def collect(access: Access) -> Registry:
     """Ask for the digests of each built image's declared reference and of the declared commit's."""
     compose = access.target.compose
@@ -104,13 +116,11 @@ async def collect(access: Access) -> Registry:
 
 async def _digest(access: Access, reference: str, tag: str | None = None) -> Known[str | None] | Unavailable:
     try:
-        wanted = parse(reference)
+        wanted = located(reference)
         digest = await access.registry.manifest_digest(wanted.host, wanted.repository, tag or wanted.tag)
         return Known(value=digest)
     except UnavailableError as error:
         return Unavailable.of(error)
-    except ValueError as error:
-        return Unavailable(reason=str(error), remedy="give the full reference in compose.services")
 
 
 NOUN = Noun("registry", Registry, collect)

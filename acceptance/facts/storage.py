@@ -6,19 +6,18 @@ import asyncio
 import re
 import secrets
 from collections import Counter
-from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from acceptance.errors import UnavailableError
 from acceptance.facts.base import Attempt, Fact, Known, Noun, Source, Unavailable
 from acceptance.facts.media import GENERIC, contradicts, essence, recognised
+from acceptance.facts.tables import absent, identifiers
 from acceptance.guard.s3 import GET_FIRST_BYTES, HEAD_BUCKET, HEAD_OBJECT
 
 if TYPE_CHECKING:
     from acceptance.access import Access
     from acceptance.target import Storage as Settings
-    from acceptance.target import Target
-    from acceptance.transports.postgres import Identifiers
 
 T = TypeVar("T")
 
@@ -155,42 +154,9 @@ def summary(entries: Sequence[str]) -> str:
     return "; ".join(entries[:SHOWN]) + (f"; and {rest} more" if rest > 0 else "")
 
 
-async def _columns(access: Access, table: str, wanted: Mapping[str, str], section: str) -> Identifiers:
-    """Return the identifiers of a table and columns that exist and may be read.
-
-    Args:
-        access: the run's.
-        table: its name, with its schema before it if it needs one.
-        wanted: column by the name of its key in the target file.
-        section: of the target file, where they are declared.
-
-    Raises:
-        UnavailableError: one of them does not exist, or the role may not read it.
-    """
-    parts = table.split(".")
-    rows = await access.postgres.query("readable_columns", parts=parts)
-    if not rows:
-        raise _absent(access.target, f"{section}.table", f"table {table}")
-    readable = {str(row["column"]): bool(row["readable"]) for row in rows}
-    for key, column in wanted.items():
-        if column not in readable:
-            raise _absent(access.target, f"{section}.{key}", f"column {table}.{column}")
-        if not readable[column]:
-            raise UnavailableError(
-                f"the role {access.target.postgres.user} may not read every row of {table}.{column}",
-                f"grant select on {table} to {access.target.postgres.user}",
-            )
-    return {"table": parts, **{key: [column] for key, column in wanted.items()}}
-
-
-def _absent(target: Target, key: str, what: str) -> UnavailableError:
-    unsure = "assumed name not found: " if target.is_assumed(key) else ""
-    return UnavailableError(f"{unsure}there is no {what}", f"correct {key} in the target file")
-
-
 async def _settings(access: Access, settings: Settings) -> tuple[str, ...]:
     declared = settings.setting
-    names = await _columns(
+    names = await identifiers(
         access,
         declared.table,
         {"name": declared.name, "value": declared.value},
@@ -209,7 +175,7 @@ def _plain(value: str) -> str:
 async def _rows(access: Access, settings: Settings, seed: str) -> list[dict[str, Any]]:
     declared = settings.files
     columns = {name: getattr(declared, name) for name in ("key", "size", "content_type", "created_at")}
-    names = await _columns(access, declared.table, columns, "storage.files")
+    names = await identifiers(access, declared.table, columns, "storage.files")
     rows = await access.postgres.query("stored_files", names, seed=seed, limit=settings.sample)
     if not rows:
         raise UnavailableError(
@@ -233,7 +199,7 @@ async def _bucket(access: Access, settings: Settings) -> bool:
             "correct storage.access_key and storage.secret_key",
         )
     if not answer.found and access.target.is_assumed("storage.bucket"):
-        raise _absent(access.target, "storage.bucket", f"bucket {settings.bucket}")
+        raise absent(access.target, "storage.bucket", f"bucket {settings.bucket}")
     return answer.found
 
 

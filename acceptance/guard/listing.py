@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from acceptance.guard import (
     commands,
     deeds,
+    dns,
     handshakes,
     messages,
+    ports,
     queries,
     redis,
     registry,
@@ -66,7 +68,9 @@ def declarations(target: Target) -> list[Declaration]:
         *_requests(target),
         *_websocket(target),
         *_handshakes(target),
+        *_ports(target),
         *_registry(target),
+        *_questions(target),
         *_queries(target),
         *_redis(target),
         *_operations(target),
@@ -184,13 +188,33 @@ def _handshakes(target: Target) -> Iterator[Declaration]:
         yield Declaration("tls", handshake.name, sends, "none", handshake.purpose, handshake.footprint)
 
 
+def _ports(target: Target) -> Iterator[Declaration]:
+    outside = target.outside
+    numbers = {ports.CONTROL: (outside.control,), ports.PRIVATE: outside.private}
+    for knock, chosen in numbers.items():
+        listed = ", ".join(map(str, chosen))
+        sends = f"a bare connection to {target.server.address} port {listed}, ended at once"
+        yield Declaration("ports", knock.name, sends, "none", knock.purpose, knock.footprint)
+
+
 def _registry(target: Target) -> Iterator[Declaration]:
     images = [service.image for service in target.compose.services if service.built]
     hosts = sorted({image.partition("/")[0] for image in images})
-    yield _request("registry", registry.MANIFEST, "\n".join(map(_manifest, images)))
-    yield _request(
-        "registry", registry.TOKEN, f"GET the https address that {', '.join(hosts)} names in WWW-Authenticate"
-    )
+    manifests = "\n".join(map(_manifest, images))
+    token = f"GET the https address that {', '.join(hosts)} names in WWW-Authenticate"
+    yield _request("registry", registry.MANIFEST, f"{manifests}\nand likewise the tag of the commit")
+    yield _request("registry", registry.TOKEN, token)
+    for request, sends in ((registry.SERVERS_MANIFEST, manifests), (registry.SERVERS_TOKEN, token)):
+        servers = _request("registry", request, sends)
+        yield replace(servers, privilege=f"the login in {target.registry.server_config} on the server")
+
+
+def _questions(target: Target) -> Iterator[Declaration]:
+    endpoint = target.dns.resolver
+    resolver = f"{endpoint.address} port {endpoint.port}" if endpoint else "the system's resolver"
+    for question in dns.QUESTIONS.values():
+        sends = f"to {resolver}: {question.kind} records of {', '.join(target.public_names.values())}"
+        yield Declaration("dns", question.name, sends, "none", question.purpose, question.footprint)
 
 
 def _manifest(image: str) -> str:
@@ -246,7 +270,7 @@ def _operations(target: Target) -> Iterator[Declaration]:
             "s3",
             operation.name,
             f"{operation.name} at {storage.endpoint}: {given}",
-            "the target file's storage.access_key",
+            operation.signed_by,
             operation.purpose,
             operation.footprint,
         )

@@ -21,3 +21,7 @@ class Action:
 
 SIGN_IN = Action("sign-in", "sign in once, for what only a signed-in user can see")
 NGINX_TEST = Action("nginx-test", "let nginx itself judge its configuration")
+TEST_INQUIRY = Action(
+    "test-inquiry",
+    "send one marked inquiry through the website's form; its rows stay, and the staff gets its mails",
+)

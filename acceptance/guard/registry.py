@@ -20,5 +20,22 @@ TOKEN = Request(
     footprint="a line in the registry's access log; the login's time of last use",
     credential="registry",
 )
-REQUESTS = (MANIFEST, TOKEN)
+SERVERS_MANIFEST = Request(
+    "registry-manifest-by-server",
+    "HEAD",
+    MANIFEST.path,
+    "see that the server's own login reads the images",
+    footprint="a line in the registry's access log; the login's time of last use",
+    credential="server",
+)
+SERVERS_TOKEN = Request(
+    "registry-token-by-server",
+    "GET",
+    TOKEN.path,
+    "see that the registry accepts the login that the server stores, by exchanging it as Docker does",
+    footprint="a line in the registry's access log; the login's time of last use; a line more in a list of "
+    "failed logins if it is refused",
+    credential="server",
+)
+REQUESTS = (MANIFEST, TOKEN, SERVERS_MANIFEST, SERVERS_TOKEN)
 """Every request that is ever sent to a registry."""

@@ -122,3 +122,96 @@ SIGN_IN = Request(
     content=r'\{"email": ".+", "password": ".*"\}',
     credential="sign_in",
 )
+
+# The repository and its builds, as Gitea's REST API tells them
+
+_IN_GITEA = "a line in Gitea's access log; the token's time of last use"
+_PAGE = r"\?page=[0-9]{1,2}&limit=50"
+
+GITEA_VERSION = Request(
+    "gitea-version",
+    "GET",
+    r"/api/v1/version",
+    "learn Gitea's version",
+    footprint=_IN_GITEA,
+    credential="gitea.token",
+    on="gitea",
+)
+GITEA_BRANCH = Request(
+    "gitea-branch",
+    "GET",
+    "",
+    "learn the branch's newest commit",
+    footprint=_IN_GITEA,
+    base="gitea.branch_path",
+    credential="gitea.token",
+    on="gitea",
+)
+GITEA_STATUS = Request(
+    "gitea-status",
+    "GET",
+    r"/commits/[\w.-]+/status" + _PAGE,
+    "read whether the jobs of the commit succeeded",
+    footprint=_IN_GITEA,
+    base="gitea.api",
+    credential="gitea.token",
+    on="gitea",
+)
+GITEA_TASKS = Request(
+    "gitea-tasks",
+    "GET",
+    r"/actions/tasks" + _PAGE,
+    "compare the commit's statuses with what the runners were given",
+    footprint=_IN_GITEA,
+    base="gitea.api",
+    credential="gitea.token",
+    on="gitea",
+)
+GITEA_ENV_SCHEMA = Request(
+    "gitea-env-schema",
+    "GET",
+    r"\?ref=[\w.-]+",
+    "read which variables the commit knows",
+    footprint=_IN_GITEA,
+    base="gitea.env_schema_path",
+    credential="gitea.token",
+    on="gitea",
+)
+GITEA_ENV_EXAMPLE = Request(
+    "gitea-env-example",
+    "GET",
+    r"\?ref=[\w.-]+",
+    "read which variables the commit's example names; its values are not kept",
+    footprint=_IN_GITEA,
+    base="gitea.env_example_path",
+    credential="gitea.token",
+    on="gitea",
+)
+WEBSITE_PAGE = Request(
+    "website-page", "GET", "", "see that the website serves its visitors", base="website.page", on="website"
+)
+WEBSITE_BERTHS = Request(
+    "website-berths",
+    "GET",
+    "",
+    "read the website's public list of berths",
+    footprint="a line in nginx's access log; the website may read its source of berths anew",
+    base="website.berths",
+    on="website",
+)
+TEST_INQUIRY = Request(
+    "test-inquiry",
+    "POST",
+    "",
+    "send one marked inquiry as a visitor would, and see whether it arrives in the CRM",
+    footprint=(
+        "a row in NocoDB and one in website_submissions, which stay; a confirmation to the inquiry's address "
+        "and an alert to the staff's recipients, sent by the website before stage 3 and by the CRM from then "
+        "on; a count towards the form's rate limit; a line in both access logs"
+    ),
+    action="test-inquiry",
+    base="website.inquiry.path",
+    content=r"(?=.*\bacceptance-[0-9a-f]{16}\b)\{.*\}",
+    credential="website.inquiry.token",
+    on="website",
+)

@@ -61,22 +61,27 @@ def path(target: Target) -> str:
     return target.server.privilege.helper or DEFAULT
 
 
-def reads() -> tuple[Command, ...]:
+def reads(target: Target) -> tuple[Command, ...]:
     """Return the commands that the helper holds: the privileged ones that change nothing.
 
     What reads any file is not among them, such as testinfra's modules: without a root shell they see what
-    the login sees.
+    the login sees. Nor is what reads a place that the target leaves out.
     """
     declared = (value for value in vars(commands).values() if isinstance(value, Command))
     return tuple(
-        command for command in declared if command.privileged and not command.action and not command.any_file
+        command
+        for command in declared
+        if command.privileged
+        and not command.action
+        and not command.any_file
+        and all(look_up(target, one.key) is not None for one in command.parameters if one.key)
     )
 
 
 def script(target: Target) -> str:
     """Return the helper for a target."""
     head = _HEAD.format(target=target.name, path=path(target), ran=RAN)
-    return head + "".join(_branch(command, target) for command in reads()) + _FOOT
+    return head + "".join(_branch(command, target) for command in reads(target)) + _FOOT
 
 
 def sudoers(target: Target) -> str:

@@ -15,6 +15,7 @@ class Operation:
         parameters: what must be given, and nothing else.
         purpose: why the suite sends it, for the storage's owner.
         footprint: what it leaves behind.
+        signed_by: whose keys it is signed with, for people.
     """
 
     name: str
@@ -22,6 +23,7 @@ class Operation:
     parameters: frozenset[str]
     purpose: str
     footprint: str = "a line in the storage's and its proxy's access log"
+    signed_by: str = "the target file's storage.access_key"
 
 
 HEAD_BUCKET = Operation(
@@ -36,6 +38,14 @@ GET_FIRST_BYTES = Operation(
     frozenset({"Bucket", "Key", "Range"}),
     "read a stored file's first bytes, by which its type is told; the content is not kept",
 )
-OPERATIONS = (HEAD_BUCKET, HEAD_OBJECT, GET_FIRST_BYTES)
-"""Every operation that is ever sent to the storage: per run one HeadBucket, and per sampled file one of each
-other, at most eight at a time."""
+LIST_ONE = Operation(
+    "ListObjectsV2",
+    "list_objects_v2",
+    frozenset({"Bucket", "MaxKeys"}),
+    "see that the CRM's own keys are accepted, and that nobody lists the bucket without keys; one object is "
+    "asked for, and its name is not kept",
+    signed_by="the target file's storage.access_key, the keys in the CRM's environment, and nobody's",
+)
+OPERATIONS = (HEAD_BUCKET, HEAD_OBJECT, GET_FIRST_BYTES, LIST_ONE)
+"""Every operation that is ever sent to the storage: per run one HeadBucket and three listings, and per
+sampled file one of each other, at most eight at a time."""

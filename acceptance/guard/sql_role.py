@@ -83,7 +83,7 @@ def _grants(target: Target, role: str) -> list[str]:
             table = look_up(target, need.table)
             if table is None:
                 continue
-            columns = {look_up(target, key) or "" for key in need.columns}
+            columns = {column for key in need.columns if (column := look_up(target, key))}
             known = tables.setdefault(table, set())
             tables[table] = known | columns if columns and known is not None else None
     schemas = sorted({_schema(table) for table in tables})

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from acceptance.evidence.diff import ABSENT, Change, Difference, Item, ItemChange, Value
+from acceptance.evidence.diff import (
+    ABSENT,
+    EQUALITY_CLASS,
+    Change,
+    Difference,
+    Item,
+    ItemChange,
+    Value,
+)
 from acceptance.report import view
-from acceptance.report.signoff import policy, style, template
+from acceptance.report.signoff import LARGEST, policy, style, template
 from acceptance.report.text import one_line
 
 _LONGEST = 240
 """Characters of one value in a line of text."""
+
+_EXTENTS = ((4000, 2000), (1000, 1000), (250, 400), (60, 80))
+"""Characters of one value, and changes of one fact; the next are taken if the page would be too large."""
 
 
 def lines(difference: Difference, *, everything: bool) -> Iterator[str]:
@@ -62,7 +73,7 @@ def _of_facts(difference: Difference, *, everything: bool) -> Iterator[str]:
 
 def _line(fact: str, change: Change) -> str:
     place = f"{fact}: {change.path}" if change.path else fact
-    return f"  {one_line(place)}: {_short(shown(change.before))} → {_short(shown(change.after))}"
+    return f"  {one_line(place)}: {_short(value(change.before))} → {_short(value(change.after))}"
 
 
 def _short(text: str) -> str:
@@ -73,20 +84,27 @@ def _short(text: str) -> str:
 def render(difference: Difference, *, everything: bool) -> str:
     """Return the page as HTML: no script, nothing loaded, the same bytes for the same two bundles."""
     css = style()
-    return template("diff.html.j2").render(
-        difference=difference,
-        everything=everything,
-        view=view,
-        css=css,
-        policy=policy(css),
-        conclusion=conclusion,
-        outcome=outcome,
-        reasons=reasons,
-        shown=shown,
-        changed=[fact for fact in difference.facts if fact.changes],
-        volatile=[fact for fact in difference.facts if fact.volatile],
-        closed=[fact for fact in difference.facts if fact.not_comparable],
-    )
+    shown = {
+        "difference": difference,
+        "everything": everything,
+        "view": view,
+        "css": css,
+        "policy": policy(css),
+        "conclusion": conclusion,
+        "outcome": outcome,
+        "reasons": reasons,
+        "value": value,
+        "grouped": grouped,
+        "changed": [fact for fact in difference.facts if fact.changes],
+        "volatile": [fact for fact in difference.facts if fact.volatile],
+        "closed": [fact for fact in difference.facts if fact.not_comparable],
+    }
+    page = ""
+    for longest, most in _EXTENTS:
+        page = template("diff.html.j2").render(shown, longest=longest, most=most)
+        if len(page.encode()) <= LARGEST:
+            break
+    return page
 
 
 def conclusion(difference: Difference) -> str:
@@ -106,8 +124,18 @@ def reasons(change: ItemChange) -> tuple[tuple[str, str], ...]:
     return tuple((letter, item.reason if item else "") for letter, item in sides)
 
 
-def shown(value: Value) -> str:
+def grouped(paths: Iterable[str]) -> dict[str, list[str]]:
+    """Return the secrets' names by what they belong to, from their places."""
+    groups: dict[str, list[str]] = {}
+    for path in paths:
+        place = path.removesuffix(f".{EQUALITY_CLASS}")
+        start = place.rfind('."') if place.endswith('"') else place.rfind(".")
+        groups.setdefault(place[: max(start, 0)], []).append(place[start + 1 :])
+    return groups
+
+
+def value(one: Value) -> str:
     """Write a value as it is shown: a text as it is, anything else as JSON."""
-    if value is ABSENT:
+    if one is ABSENT:
         return "(absent)"
-    return value if isinstance(value, str) and value else json.dumps(value, ensure_ascii=False)
+    return one if isinstance(one, str) and one else json.dumps(one, ensure_ascii=False)

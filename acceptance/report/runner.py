@@ -15,7 +15,7 @@ _LONGEST = 400
 _NOT_FINE = ("fail", "unknown", "not-run")
 
 
-def annotations(verdict: Mapping[str, Any]) -> Iterator[str]:
+def log_commands(verdict: Mapping[str, Any]) -> Iterator[str]:
     """Yield the runner's log commands: one for the verdict, then one for each blocker that holds it up.
 
     NO-GO and HOLD are errors with titles of their own; GO is a notice. The text is escaped as GitHub's and

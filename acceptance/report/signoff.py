@@ -17,9 +17,10 @@ from markupsafe import Markup
 
 from acceptance.evidence.decision import Decision
 from acceptance.evidence.record import RunRecord
+from acceptance.facts import watch
 from acceptance.facts.base import LookRecord
 from acceptance.outcome import Outcome
-from acceptance.report import view
+from acceptance.report import chart, view
 from acceptance.report.text import visible
 
 _TEMPLATES: Final = Path(__file__).parent / "templates"
@@ -61,7 +62,8 @@ def render(
         "view": view,
         "css": css,
         "policy": policy(css),
-        "bars": timeline(record.looks),
+        "bars": timeline(record.looks, watch.NOUN.name if record.watch else ""),
+        "chart": chart.draw(record.watch) if record.watch else None,
         "failed": view.with_outcome(record, Outcome.FAIL),
         "warned": view.with_outcome(record, Outcome.WARN),
         "waived": view.with_outcome(record, Outcome.WAIVED),
@@ -102,8 +104,14 @@ def digest(content: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
 
 
-def timeline(looks: tuple[LookRecord, ...]) -> tuple[Bar, ...]:
-    """Return the looks in the order in which they began, with their place on a common scale."""
+def timeline(looks: tuple[LookRecord, ...], charted: str = "") -> tuple[Bar, ...]:
+    """Return the looks in the order in which they began, with their place on a common scale.
+
+    Args:
+        looks: all of them.
+        charted: the fact that has a chart of its own; it would make every other bar too short to be seen.
+    """
+    looks = tuple(look for look in looks if look.fact != charted)
     end = max((look.started_s + look.seconds for look in looks), default=0) or 1
     ordered = sorted(looks, key=lambda look: (look.started_s, look.fact))
     return tuple(

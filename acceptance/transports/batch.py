@@ -13,6 +13,7 @@ import base64
 import shlex
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 
 from acceptance.errors import RefusedError, UnavailableError
 from acceptance.guard.commands import Call
@@ -142,9 +143,11 @@ class RemoteShell:
             answered = 0
             try:
                 if self._broken is None:
+                    sent, begun = time.time(), time.monotonic()
                     self._write(b"".join(encode(index, call) for index, call in enumerate(calls)))
                     for index, call in enumerate(calls):
-                        deliver(index, await self._answer(index, call))
+                        result = await self._answer(index, call)
+                        deliver(index, replace(result, sent=sent, seconds=time.monotonic() - begun))
                         answered += 1
             except UnavailableError as error:
                 self._broken = error

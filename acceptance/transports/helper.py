@@ -13,7 +13,7 @@ from acceptance.errors import UnavailableError
 from acceptance.guard.commands import Call
 from acceptance.guard.root_helper import RAN
 from acceptance.transports.host import Result
-from acceptance.transports.ssh_client import last_line
+from acceptance.transports.ssh_client import PrivilegeError, last_line, says_no
 
 
 def through(sudo: str, helper: str, call: Call) -> Call:
@@ -28,8 +28,10 @@ def answered(call: Call, result: Result) -> Result | UnavailableError:
     if ran:
         return replace(result, call=call, stderr=said)
     if not result.timed_out:
-        return UnavailableError(
-            f"no root privilege for {call.command.name}: {last_line(result.stderr) or 'no message'}",
+        why = last_line(result.stderr)
+        return PrivilegeError(
+            f"no root privilege for {call.command.name}: {why or 'no message'}",
             "install what `acceptance commands` prints with --root-helper and --sudoers",
+            says_no(why),
         )
     return replace(result, call=call)

@@ -17,6 +17,8 @@ class Result:
         rc: its exit code.
         truncated: True if the output was longer than the command's limit and was cut off.
         timed_out: True if it was ended by its time limit.
+        sent: when it left, by our own clock, in seconds since the epoch.
+        seconds: how long the answer took since then.
     """
 
     call: Call
@@ -25,6 +27,8 @@ class Result:
     stderr: str
     truncated: bool = False
     timed_out: bool = False
+    sent: float = 0.0
+    seconds: float = 0.0
 
     @property
     def text(self) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import httpx
 
 from acceptance.errors import RefusedError, UnavailableError
-from acceptance.guard.registry import MANIFEST, REQUESTS, TOKEN
+from acceptance.guard.registry import MANIFEST, REQUESTS, SERVERS_MANIFEST, SERVERS_TOKEN, TOKEN
 from acceptance.guard.requests import Request
 from acceptance.ledger import Ledger
 from acceptance.target import Registry as Settings
@@ -27,6 +27,7 @@ MANIFEST_TYPES = ", ".join(
 """Without all four of them distribution 2.8 may convert the manifest, so that its digest differs, or 404."""
 
 _TIMEOUT_S = 10
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,21 @@ class Challenge:
 
     realm: str
     parameters: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a registry took a login that was presented for one manifest.
+
+    Attributes:
+        accepted: whether it is a login at all, whatever it may read.
+        status: of the last answer.
+        digest: the manifest's, if it was read.
+    """
+
+    accepted: bool
+    status: int
+    digest: str | None = None
 
 
 def challenge(header: str) -> Challenge | None:
@@ -85,24 +101,43 @@ class Registry:
             )
         return _digest(answer, f"{host}/{repository}:{tag}", logged_in=login is not None)
 
+    async def read_as(self, username: str, password: str, host: str, repository: str, tag: str) -> Reading:
+        """Present a login as Docker does, after a refusal without one, and read a manifest with it.
+
+        What a registry shows to everybody proves no login: it must have refused before, and the token that
+        it gives for this login must have been given for no other reason.
+
+        Raises:
+            UnavailableError: the registry asks for no login, or does not answer as one.
+        """
+        address = f"https://{host}/v2/{repository}/manifests/{tag}"
+        headers = {"accept": MANIFEST_TYPES}
+        login = httpx.BasicAuth(username, password)
+        stranger = await self._send(SERVERS_MANIFEST, host, address, headers, None)
+        if stranger.status_code != httpx.codes.UNAUTHORIZED:
+            raise UnavailableError(
+                f"the registry {host} asks for no login (HTTP {stranger.status_code}), so none can be tried"
+            )
+        demanded = challenge(stranger.headers.get("www-authenticate", ""))
+        if demanded is None:
+            answer = await self._send(SERVERS_MANIFEST, host, address, headers, login)
+            return _reading(answer, accepted=answer.status_code != httpx.codes.UNAUTHORIZED)
+        granted = await self._send(SERVERS_TOKEN, host, _token_address(host, demanded), {}, login)
+        if granted.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+            return Reading(accepted=False, status=granted.status_code)
+        bearer = {**headers, "authorization": f"Bearer {_token_in(granted, host)}"}
+        return _reading(await self._send(SERVERS_MANIFEST, host, address, bearer, None), accepted=True)
+
     def _login(self) -> httpx.BasicAuth | None:
         if not self._settings.username:
             return None
         return httpx.BasicAuth(self._settings.username, self._password() or "")
 
     async def _token(self, host: str, demanded: Challenge, login: httpx.BasicAuth | None) -> str:
-        address = str(httpx.URL(demanded.realm).copy_merge_params(demanded.parameters))
-        if httpx.URL(address).scheme != "https":
-            raise UnavailableError(f"{host} wants a token fetched without TLS; the login was not sent")
-        answer = await self._send(TOKEN, host, address, {}, login)
-        if answer.status_code != httpx.codes.OK:
+        answer = await self._send(TOKEN, host, _token_address(host, demanded), {}, login)
+        if answer.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
             raise _refused(host, answer.status_code, logged_in=login is not None)
-        try:
-            document = answer.json()
-            token = document.get("token") or document["access_token"]
-        except (ValueError, KeyError, AttributeError) as error:
-            raise UnavailableError(f"{host}: the token endpoint's answer holds no token") from error
-        return str(token)
+        return _token_in(answer, host)
 
     async def _send(
         self,
@@ -168,6 +203,31 @@ class Registry:
             await self._client.aclose()
 
 
+def _token_address(host: str, demanded: Challenge) -> str:
+    address = httpx.URL(demanded.realm).copy_merge_params(demanded.parameters)
+    if address.scheme != "https":
+        raise UnavailableError(f"{host} wants a token fetched without TLS; the login was not sent")
+    return str(address)
+
+
+def _token_in(answer: httpx.Response, host: str) -> str:
+    if answer.status_code != httpx.codes.OK:
+        raise UnavailableError(f"{host}: the token endpoint answers HTTP {answer.status_code}")
+    try:
+        document = answer.json()
+        return str(document.get("token") or document["access_token"])
+    except (ValueError, KeyError, AttributeError) as error:
+        raise UnavailableError(f"{host}: the token endpoint's answer holds no token") from error
+
+
+def _reading(answer: httpx.Response, *, accepted: bool) -> Reading:
+    """Say what was read; a server in trouble is no answer."""
+    if answer.status_code >= httpx.codes.INTERNAL_SERVER_ERROR:
+        raise UnavailableError(f"the registry answers HTTP {answer.status_code}")
+    digest = answer.headers.get("docker-content-digest", "") if answer.status_code == httpx.codes.OK else ""
+    return Reading(accepted, answer.status_code, digest if _DIGEST.fullmatch(digest) else None)
+
+
 def _refused(host: str, status: int, *, logged_in: bool) -> UnavailableError:
     who = "the configured login" if logged_in else "an anonymous read"
     return UnavailableError(
@@ -184,6 +244,6 @@ def _digest(answer: httpx.Response, reference: str, *, logged_in: bool) -> str |
     if answer.status_code != httpx.codes.OK:
         raise UnavailableError(f"{reference}: the registry answers HTTP {answer.status_code}")
     digest = answer.headers.get("docker-content-digest", "")
-    if not re.fullmatch(r"sha256:[0-9a-f]{64}", digest):
+    if not _DIGEST.fullmatch(digest):
         raise UnavailableError(f"{reference}: the registry's answer names no digest")
     return str(digest)

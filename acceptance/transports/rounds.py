@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
@@ -44,11 +45,13 @@ class Batcher:
     collectors are served at once.
 
     Attributes:
-        round_trips: how many there were.
+        round_trips: how many there were, those of a watch aside.
+        samples: round trips of a watch: they carry nothing but declared samples for who is no collector.
     """
 
     def __init__(self, send: Send) -> None:
         self.round_trips = 0
+        self.samples = 0
         self._send = send
         self._live: set[_Collector] = set()
         self._held: list[_Order] = []
@@ -132,7 +135,10 @@ class Batcher:
             orders, self._held = orders + self._held, []
         if not orders:
             return
-        self.round_trips += 1
+        if not share and all(order.call.command.sample for order in orders):
+            self.samples += 1
+        else:
+            self.round_trips += 1
         trip = asyncio.create_task(self._travel(orders))
         self._trips.add(trip)
         if share:
@@ -164,5 +170,6 @@ def _settle(answer: _Answer, outcome: Result | UnavailableError) -> None:
 
 def _result(outcome: Result | UnavailableError) -> Result:
     if isinstance(outcome, UnavailableError):
-        raise UnavailableError(outcome.reason, outcome.remedy)
+        # a copy, because several callers may wait for it: each adds its own trace
+        raise copy.copy(outcome)
     return outcome

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +16,7 @@ from urllib.parse import urlsplit
 import urllib3
 
 from acceptance.errors import RefusedError, UnavailableError
-from acceptance.guard.s3 import OPERATIONS, Operation
+from acceptance.guard.s3 import LIST_ONE, OPERATIONS, Operation
 from acceptance.ledger import Ledger
 from acceptance.sections.base import Endpoint
 from acceptance.target import Storage
@@ -31,6 +32,7 @@ _FAMILIAR = (
     "Network is unreachable",
     "No route to host",
 )
+_UNTRUSTED = "the certificate is not trusted"
 _NOT_FOUND = frozenset({"404", "NoSuchKey", "NoSuchBucket", "NotFound"})
 _FORBIDDEN = frozenset({"401", "403", "AccessDenied", "Forbidden"})
 
@@ -49,6 +51,38 @@ class Answer:
     allowed: bool = True
     fields: Mapping[str, Any] = field(default_factory=dict)
     body: bytes = b""
+
+
+@dataclass(frozen=True)
+class Signer:
+    """Who signs a request.
+
+    Attributes:
+        name: for the ledger.
+        access_key, secret_key: empty for nobody: the request is sent unsigned.
+        region: that of the target file if empty.
+    """
+
+    name: str
+    access_key: str = field(default="", repr=False)
+    secret_key: str = field(default="", repr=False)
+    region: str = ""
+
+
+NOBODY = Signer("nobody")
+
+
+@dataclass(frozen=True)
+class Listing:
+    """How the storage answered the wish to list the bucket.
+
+    Attributes:
+        status: the HTTP status; None if TLS failed because the certificate is not trusted.
+        code: S3's word for why it refuses, or why the certificate is not trusted; empty if it listed.
+    """
+
+    status: int | None
+    code: str = ""
 
 
 class ObjectStore:
@@ -91,6 +125,60 @@ class ObjectStore:
             self._threads, self._call, client, declared, given
         )
 
+    def operator(self) -> Signer:
+        """Return the operator as a signer.
+
+        Raises:
+            UnavailableError: the keys cannot be resolved, or the target declares no storage.
+        """
+        settings = self._declared()
+        return Signer("the operator", self._secret(settings.access_key), self._secret(settings.secret_key))
+
+    async def listing(self, signer: Signer) -> Listing:
+        """Ask for the first object's name and return how that was answered, be it a refusal.
+
+        Raises:
+            UnavailableError: there was no answer.
+        """
+        return await asyncio.to_thread(self._listing, self._declared(), signer)
+
+    def _listing(self, settings: Storage, signer: Signer) -> Listing:
+        import botocore.exceptions  # noqa: PLC0415 - takes a quarter of a second, so only if it is needed
+
+        started = time.perf_counter()
+        answer = Listing(None)
+        result = "no answer"
+        try:
+            made = _client(settings, signer.access_key, signer.secret_key, signer.region)
+            with contextlib.closing(made) as client:
+                fields = client.list_objects_v2(Bucket=settings.bucket, MaxKeys=1)
+            answer = Listing(int(fields["ResponseMetadata"]["HTTPStatusCode"]))
+        except botocore.exceptions.ClientError as error:
+            code = re.sub(r"[^A-Za-z]", "", str(error.response.get("Error", {}).get("Code", "")))[:64]
+            answer = Listing(int(error.response["ResponseMetadata"]["HTTPStatusCode"]), code)
+        except (botocore.exceptions.BotoCoreError, urllib3.exceptions.HTTPError) as error:
+            result = _explain(error)
+            if not result.startswith(_UNTRUSTED):
+                raise self._silent(result) from error
+            answer = Listing(None, result)
+        else:
+            result = str(answer.status)
+        finally:
+            self._ledger.record(
+                "s3",
+                LIST_ONE.name,
+                detail=f"{settings.bucket}, signed by {signer.name}",
+                seconds=time.perf_counter() - started,
+                result=f"{answer.status} {answer.code}".strip() if answer.status else result,
+            )
+        return answer
+
+    def _silent(self, reason: str) -> UnavailableError:
+        return UnavailableError(
+            f"the storage {self._where} does not answer: {reason}",
+            "check storage.endpoint, storage.connect and storage.ca_file in the target file",
+        )
+
     def _declared(self) -> Storage:
         if self._settings is None:
             raise UnavailableError(
@@ -105,9 +193,9 @@ class ObjectStore:
         return await asyncio.shield(self._client)
 
     async def _connect(self, settings: Storage, threads: ThreadPoolExecutor) -> Any:  # noqa: ANN401
-        keys = self._secret(settings.access_key), self._secret(settings.secret_key)
+        keys = self.operator()
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(threads, _client, settings, *keys)
+        return await loop.run_in_executor(threads, _client, settings, keys.access_key, keys.secret_key)
 
     def _call(self, client: Any, operation: Operation, given: Mapping[str, str]) -> Answer:  # noqa: ANN401
         import botocore.exceptions  # noqa: PLC0415 - takes a quarter of a second, so only if it is needed
@@ -123,10 +211,7 @@ class ObjectStore:
             return _negative(result, self._where)
         except (botocore.exceptions.BotoCoreError, urllib3.exceptions.HTTPError) as error:
             result = _explain(error)
-            raise UnavailableError(
-                f"the storage {self._where} does not answer: {result}",
-                "check storage.endpoint, storage.connect and storage.ca_file in the target file",
-            ) from error
+            raise self._silent(result) from error
         finally:
             self._ledger.record(
                 "s3",
@@ -149,9 +234,13 @@ class ObjectStore:
         await asyncio.gather(self._client, return_exceptions=True)
 
 
-def _client(settings: Storage, access_key: str, secret_key: str) -> Any:  # noqa: ANN401
-    """Return an S3 client without the operator's own settings, that connects through `_Delivery`."""
+def _client(settings: Storage, access_key: str, secret_key: str, region: str = "") -> Any:  # noqa: ANN401
+    """Return an S3 client without the operator's own settings, that connects through `_Delivery`.
+
+    Without an access key it signs nothing.
+    """
     import boto3  # noqa: PLC0415 - takes a quarter of a second, so only if it is needed
+    import botocore  # noqa: PLC0415
     import botocore.session  # noqa: PLC0415
     from botocore.config import Config  # noqa: PLC0415
 
@@ -168,12 +257,12 @@ def _client(settings: Storage, access_key: str, secret_key: str) -> Any:  # noqa
     client = boto3.Session(botocore_session=session).client(
         "s3",
         endpoint_url=settings.endpoint,
-        region_name=settings.region,
-        aws_access_key_id=access_key,
-        aws_secret_access_key=secret_key,
+        region_name=region or settings.region,
+        aws_access_key_id=access_key or None,
+        aws_secret_access_key=secret_key or None,
         config=Config(
             s3={"addressing_style": "path"},
-            signature_version="s3v4",
+            signature_version="s3v4" if access_key else botocore.UNSIGNED,
             proxies={},
             retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
             request_checksum_calculation="when_required",
@@ -269,7 +358,7 @@ def _explain(error: Exception) -> str:
     text = str(error.__cause__ or error)
     if "CERTIFICATE_VERIFY_FAILED" in text:
         reason = text.rsplit("verify failed: ", maxsplit=1)[-1].split(" (_ssl", maxsplit=1)[0]
-        return f"the certificate is not trusted ({reason})"
+        return f"{_UNTRUSTED} ({reason})"
     for words in _FAMILIAR:
         if words in text:
             return words

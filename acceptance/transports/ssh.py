@@ -24,18 +24,24 @@ from acceptance.target import Server
 from acceptance.transports import helper
 from acceptance.transports.batch import Deliver, RemoteShell, check, preamble
 from acceptance.transports.host import Result
+from acceptance.transports.identity import can_sign
 from acceptance.transports.rounds import Batcher
 from acceptance.transports.ssh_client import (
     Client,
+    LoginError,
+    PrivilegeError,
     explain_login,
     host_key_name,
     login_arguments,
+    says_no,
     shared_arguments,
 )
 
 T = TypeVar("T")
 
 _PLAIN_LAUNCHER = "exec env LC_ALL=C /bin/sh"
+
+_CHECK_RIGHTS = "check server.privilege (method, password) in the target file and the account's rights"
 
 _LONGEST_SOCKET_DIRECTORY = 60
 """A Unix socket's whole path must stay below 104 bytes, and ssh appends to it while it binds."""
@@ -105,8 +111,13 @@ class SshHost:
 
     @property
     def round_trips(self) -> int:
-        """How many batches were sent; both shells' parts of one batch count as one."""
+        """How many batches were sent; both shells' parts of one batch count as one, a watch's as none."""
         return self._batcher.round_trips
+
+    @property
+    def samples(self) -> int:
+        """How many batches were sent for a watch."""
+        return self._batcher.samples
 
     def collector(self) -> AbstractAsyncContextManager[None]:
         """Register the caller as a collector while the block lasts: see `Batcher`."""
@@ -199,8 +210,8 @@ class SshHost:
         with_root = privilege.method != "none"
         plain: list[int] = []
         privileged: list[int] = []
-        for index, call in enumerate(calls):
-            (privileged if with_root and call.command.privileged else plain).append(index)
+        for index in _timed_first(calls):
+            (privileged if with_root and calls[index].command.privileged else plain).append(index)
         await asyncio.gather(
             self._send_over(self._plain, calls, plain, deliver),
             self._send_as_root(calls, privileged, deliver),
@@ -235,7 +246,7 @@ class SshHost:
             else:
                 deliver(index, outcome)
 
-        await self._send_over(self._plain, sent, range(len(sent)), hand_over)
+        await self._send_over(self._plain, sent, _timed_first(sent), hand_over)
         await self._send_over(self._plain, calls, plain, deliver)
 
     async def _send_over(
@@ -275,12 +286,13 @@ class SshHost:
             async with asyncio.timeout(limit):
                 await _marker(client, f"{self._nonce} ready")
         except TimeoutError as error:
-            raise UnavailableError(
+            raise LoginError(
                 f"no SSH login: not finished within {limit:g} s", "try the login by hand with ssh -v"
             ) from error
         except EOFError as error:
             stderr = await client.last_words()
-            raise explain_login(server, stderr, await client.wait(1)) from error
+            trouble = explain_login(server, stderr, await client.wait(1))
+            raise await _unless_locked(server, trouble) from error
         client.forget_words()
         return client
 
@@ -323,15 +335,19 @@ class SshHost:
         limit = self.server.timeout_s
         try:
             async with asyncio.timeout(limit):
-                await _marker(client, f"{self._nonce}-0")
+                uid = await _behind(client, f"{self._nonce}-")
         except (TimeoutError, EOFError) as error:
             late = isinstance(error, TimeoutError)
             why = f"no answer within {limit:g} s" if late else await client.last_line(prompt)
             await client.stop()
-            raise UnavailableError(
-                f"no root privilege: {why or 'no message'}",
-                "check server.privilege (method, password) in the target file and the account's rights",
+            raise PrivilegeError(
+                f"no root privilege: {why or 'no message'}", _CHECK_RIGHTS, says_no(why)
             ) from error
+        if uid != "0":
+            await client.stop()
+            raise PrivilegeError(
+                f"no root privilege: the way up leads to uid {uid}", _CHECK_RIGHTS, refused=True
+            )
         client.forget_words()
         client.write(f"{self._nonce}-go\n".encode() + preamble(self._nonce))
         return client
@@ -401,6 +417,27 @@ def _require_identity(server: Server) -> None:
         raise UnavailableError(
             f"no SSH login: there is no key file {server.identity}", "correct server.identity"
         )
+
+
+async def _unless_locked(server: Server, trouble: LoginError) -> LoginError:
+    """Return the trouble; it is not the server's answer if the key could not be used at all."""
+    if trouble.trouble != "key-refused" or await can_sign(server.identity):
+        return trouble
+    return LoginError(
+        f"no SSH login: the key {server.identity} has a passphrase and is not in the agent",
+        f"run: ssh-add {server.identity}",
+    )
+
+
+def _timed_first(calls: Sequence[Call]) -> list[int]:
+    return sorted(range(len(calls)), key=lambda index: not calls[index].command.timed)
+
+
+async def _behind(client: Client, prefix: str) -> str:
+    """Return the rest of the first line that begins so."""
+    while not (line := await client.lines.next()).startswith(prefix.encode()):
+        pass
+    return line.decode("ascii", errors="replace").removeprefix(prefix)
 
 
 async def _marker(client: Client, marker: str) -> None:

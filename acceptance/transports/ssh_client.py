@@ -10,6 +10,7 @@ import re
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 from acceptance.errors import UnavailableError
 from acceptance.target import Server
@@ -200,75 +201,118 @@ class Client:
             await self._stdin.wait_closed()
 
 
-_MEANINGS: tuple[tuple[str, str, str], ...] = (
+Trouble = Literal[
+    "host-key-changed", "host-key-unknown", "port-closed", "key-refused", "no-shell", "unreachable", "other"
+]
+"""What stood in the way of a login. Only the first five are the server's own answer."""
+
+
+class LoginError(UnavailableError):
+    """There is no login.
+
+    Attributes:
+        trouble: what stood in the way.
+        presented: fingerprint of the host key that the server showed instead; empty if OpenSSH does not tell.
+    """
+
+    def __init__(
+        self, reason: str, remedy: str = "", trouble: Trouble = "other", presented: str = ""
+    ) -> None:
+        super().__init__(reason, remedy)
+        self.trouble = trouble
+        self.presented = presented
+
+
+_MEANINGS: tuple[tuple[str, Trouble, str, str], ...] = (
     (
         r"^@ +WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED",
+        "host-key-changed",
         "the host key of {place} is not the pinned one",
         "compare the key on the server's console; if it was really replaced, correct {pin}; "
         "otherwise somebody may be in between",
     ),
     (
         r"^No \S+ host key is known for",
+        "host-key-unknown",
         "the host key of {place} is not known",
         "compare the key on the server's console and add it: {pin}",
     ),
-    (r"^Host key verification failed", "the host key of {place} could not be verified", "check {pin}"),
+    (
+        r"^Host key verification failed",
+        "other",
+        "the host key of {place} could not be verified",
+        "check {pin}",
+    ),
     (
         r"^ssh: connect to host .*: Connection refused",
+        "port-closed",
         "{place} refused the connection",
         "check that sshd runs there, and the address and port",
     ),
     (
         r"^ssh: connect to host .*: (Connection|Operation) timed out|^Connection timed out|"
         r"^Connection to .* timed out",
+        "unreachable",
         "no answer from {place} within {timeout:g} s",
         "check the address, the port and the firewalls in between",
     ),
     (
         r"^ssh: connect to host .*: (No route to host|Network is unreachable|Host is down)",
+        "unreachable",
         "there is no route to {place}",
         "check the network and the VPN",
     ),
     (
         r"^ssh: Could not resolve hostname",
+        "unreachable",
         "the name {address} cannot be resolved",
         "check the name and the resolver",
     ),
     (
         r"^Received disconnect from .*: Too many authentication failures",
+        "key-refused",
         "the server refused the login after too many keys",
         "check server.identity and the server's MaxAuthTries",
     ),
     (
         r"^(Permissions .* are too open|Bad permissions|.*bad permissions)",
+        "other",
         "the key file {identity} may be read by others, so ssh ignores it",
         "run: chmod 600 {identity}",
     ),
     (
         r"^Load key .*: (invalid format|error in libcrypto|Permission denied)",
+        "other",
         "the key file {identity} cannot be read",
         "check that it is a private key that you may read",
     ),
     (
         r"^\S+: Permission denied \(",
+        "key-refused",
         "the server refused the key {identity} for {user}",
         "check server.user and the server's authorized_keys; put a key with a passphrase into the agent",
     ),
     (
         r"^Unable to negotiate",
+        "other",
         "{place} and the OpenSSH client have no algorithm in common",
         "update the older side",
     ),
     (
         r"^(kex_exchange_identification|banner exchange|Connection closed by|Connection reset by|"
         r"ssh_exchange_identification)",
+        "other",
         "{place} closed the connection before the login",
         "look into the server's authentication log; it may be limiting connections (MaxStartups, fail2ban)",
     ),
 )
 
+_PRESENTED = re.compile(
+    r"^The fingerprint for the \S+ key sent by the remote host is\s+(\S+?)\.?$", re.MULTILINE
+)
 
-def explain_login(server: Server, stderr: str, rc: int | None) -> UnavailableError:
+
+def explain_login(server: Server, stderr: str, rc: int | None) -> LoginError:
     """Turn the end of a client that did not log in into a reason and a remedy.
 
     The messages are those of OpenSSH 9.2.
@@ -282,16 +326,51 @@ def explain_login(server: Server, stderr: str, rc: int | None) -> UnavailableErr
         "timeout": server.timeout_s,
         "pin": "server.host_key in the target file" if server.host_key else server.known_hosts,
     }
-    for pattern, reason, remedy in _MEANINGS:
+    for pattern, trouble, reason, remedy in _MEANINGS:
         if re.search(pattern, stderr, re.MULTILINE):
-            return UnavailableError(f"no SSH login: {reason.format(**words)}", remedy.format(**words))
+            shown = _PRESENTED.search(stderr)
+            return LoginError(
+                f"no SSH login: {reason.format(**words)}",
+                remedy.format(**words),
+                trouble,
+                shown[1] if shown else "",
+            )
     said = last_line(stderr) or "no message"
     if rc is not None and rc != 255:
-        return UnavailableError(
+        return LoginError(
             f"no SSH login: {server.user} gets no shell that runs commands (exit code {rc}, {said})",
             "give the account a login shell",
+            "no-shell",
         )
-    return UnavailableError(f"no SSH login: {said}", "try the login by hand with ssh -v")
+    return LoginError(f"no SSH login: {said}", "try the login by hand with ssh -v")
+
+
+class PrivilegeError(UnavailableError):
+    """There is no root.
+
+    Attributes:
+        refused: True if su or sudo said no; False if it could not be told.
+    """
+
+    def __init__(self, reason: str, remedy: str = "", refused: bool = False) -> None:
+        super().__init__(reason, remedy)
+        self.refused = refused
+
+
+_REFUSALS = re.compile(
+    r"\bsu: (Authentication failure|Permission denied|User account has expired|user \S+ does not exist)"
+    r"|\bsudo: (\d+ incorrect password attempt|no password was provided|a password is required)"
+    r"|^Sorry, (try again|user \S+ (is not allowed|may not run))|\bis not in the sudoers file",
+    re.MULTILINE,
+)
+
+
+def says_no(words: str) -> bool:
+    """Tell whether su or sudo refused; its other failures leave open whether it would let one up.
+
+    The messages are those of util-linux su 2.38 and sudo 1.9.13 in the C locale.
+    """
+    return _REFUSALS.search(words) is not None
 
 
 def last_line(text: str) -> str:

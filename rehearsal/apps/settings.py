@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from rehearsal.apps.mail import Mailer
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -28,6 +30,7 @@ class Settings:
     redis_url: str = field(repr=False)
     intake_secret: str = field(repr=False)
     documenso_secret: str = field(repr=False)
+    mailer: Mailer
     production: bool
     ping_interval_ms: int
     sign_in_limit: int
@@ -38,7 +41,7 @@ class Settings:
         """Read the variables; every one has a default, so that a stand-in always starts.
 
         Raises:
-            ValueError: PORT or a REHEARSAL_ number is not a number.
+            ValueError: PORT, SMTP_PORT or a REHEARSAL_ number is not a number.
         """
         app_url = environment.get("APP_URL", "http://127.0.0.1:3000")
         knobs = environment.get("REHEARSAL_KNOBS", "")
@@ -52,6 +55,7 @@ class Settings:
             redis_url=environment.get("REDIS_URL", "redis://127.0.0.1:6379"),
             intake_secret=environment.get("WEBSITE_INTAKE_SECRET", "").strip(),
             documenso_secret=environment.get("DOCUMENSO_WEBHOOK_SECRET", "").strip(),
+            mailer=Mailer.from_environment(environment, "SMTP_PASSWORD"),
             production=environment.get("NODE_ENV") == "production",
             ping_interval_ms=int(environment.get("REHEARSAL_PING_INTERVAL_MS", "25000")),
             sign_in_limit=int(environment.get("REHEARSAL_SIGN_IN_LIMIT", "3")),

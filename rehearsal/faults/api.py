@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 @fault(
     "api-berths-error",
     notice="the website's map is empty",
-    reddens=("api.berths",),
+    reddens=("api.berths", "cutover.1-ready"),
     touches=("api",),
 )
 def berths_error(stack: Stack) -> Course:
@@ -27,7 +27,7 @@ def berths_error(stack: Stack) -> Course:
 @fault(
     "api-berths-no-list",
     notice="the website's map is empty",
-    reddens=("api.berths",),
+    reddens=("api.berths", "cutover.1-ready"),
     touches=("api",),
 )
 def berths_no_list(stack: Stack) -> Course:
@@ -51,8 +51,14 @@ def intake_open(stack: Stack) -> Course:
 @fault(
     "api-intake-secret-unset",
     notice="the website's inquiries are refused with 503",
-    reddens=("api.intake-guarded", "containers.env-current", "health.authenticated"),
-    touches=("api", "containers", "logs", "health", "env_file"),
+    reddens=(
+        "api.intake-guarded",
+        "containers.env-current",
+        "cutover.1-ready",
+        "env.crm.required",
+        "health.authenticated",
+    ),
+    touches=("api", "containers", "environments", "logs", "health", "env_file"),
 )
 def intake_secret_unset(stack: Stack) -> Course:
     """Run the app without WEBSITE_INTAKE_SECRET."""

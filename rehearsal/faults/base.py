@@ -23,7 +23,7 @@ class Fault:
         notice: what an operator would notice, or not notice.
         reddens: the items that must turn red, and the only ones that may.
         touches: the nouns that must be read again to see it.
-        blinds: True if it takes a source away, so that items become UNKNOWN instead of red.
+        blinds: True if it takes a source away, so that items become UNKNOWN besides those that turn red.
         root_only: True if it needs accounts of its own, so that an ordinary user cannot rehearse it.
         stage: of the website's cutover, at which it can happen.
     """

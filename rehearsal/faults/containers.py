@@ -25,6 +25,7 @@ _APP_DOWN = (
     "pages.branding",
     "pages.berths",
     "pages.deal",
+    "cutover.1-ready",
 )
 _OF_CONTAINERS = ("containers", "logs")
 _OF_WORKER = (*_OF_CONTAINERS, "queues")
@@ -112,8 +113,8 @@ def restarted(stack: Stack) -> Course:
 @fault(
     "container-old-image",
     notice="the deploy seemed to work, but the old version still runs",
-    reddens=("containers.images",),
-    touches=("registry",),
+    reddens=("containers.images", "registry.images"),
+    touches=("registry", "release"),
 )
 def old_image(stack: Stack) -> Course:
     """Let the registry's latest move on; the server did not pull."""
@@ -127,8 +128,8 @@ def old_image(stack: Stack) -> Course:
 @fault(
     "container-mixed-commits",
     notice="app and worker disagree about the form of a job",
-    reddens=("containers.images",),
-    touches=("containers", "registry", "logs"),
+    reddens=("containers.images", "registry.images"),
+    touches=("containers", "registry", "release", "logs"),
 )
 def mixed_commits(stack: Stack) -> Course:
     """Run a worker that was built from another commit."""
@@ -168,8 +169,8 @@ def port_public(stack: Stack) -> Course:
 @fault(
     "container-database-public",
     notice="nothing; the whole internet can try the database's passwords",
-    reddens=("containers.port", "containers.port-private"),
-    touches=_OF_CONTAINERS,
+    reddens=("containers.port", "containers.port-private", "host.databases-private"),
+    touches=(*_OF_CONTAINERS, "outside"),
 )
 def database_public(stack: Stack) -> Course:
     """Publish PostgreSQL on every address as far as docker tells; it is bound to loopback still."""

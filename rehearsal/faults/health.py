@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 @fault(
     "health-degraded",
     notice="the endpoint answers 200, and says that it is not well",
-    reddens=("health.public",),
+    reddens=("health.public", "cutover.1-ready"),
     touches=("health",),
 )
 def degraded(stack: Stack) -> Course:
@@ -27,7 +27,7 @@ def degraded(stack: Stack) -> Course:
 @fault(
     "health-html",
     notice="200, but a page instead of JSON: a framework's catch-all route answers",
-    reddens=("health.public", "health.authenticated"),
+    reddens=("health.public", "health.authenticated", "cutover.1-ready"),
     touches=("health",),
 )
 def html(stack: Stack) -> Course:
@@ -89,7 +89,14 @@ def redis_stopped(stack: Stack) -> Course:
 @fault(
     "postgres-stopped",
     notice="error pages wherever data should be",
-    reddens=("containers.running", "health.authenticated", "api.berths", "pages.berths", "pages.deal"),
+    reddens=(
+        "containers.running",
+        "health.authenticated",
+        "api.berths",
+        "pages.berths",
+        "pages.deal",
+        "cutover.1-ready",
+    ),
     touches=("containers", "logs", "health", "api", "session", "pages", "database_settings", "storage"),
 )
 def postgres_stopped(stack: Stack) -> Course:

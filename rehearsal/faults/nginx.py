@@ -32,7 +32,7 @@ def not_linked(stack: Stack) -> Course:
 @fault(
     "nginx-syntax-error",
     notice="somebody saved a half-finished edit; nginx runs on, until it is restarted",
-    reddens=("nginx.valid", "nginx.loaded"),
+    reddens=("nginx.valid", "nginx.loaded", "host.nginx-ready"),
     touches=("nginx",),
 )
 def syntax_error(stack: Stack) -> Course:
@@ -44,7 +44,7 @@ def syntax_error(stack: Stack) -> Course:
 @fault(
     "nginx-certificate-missing",
     notice="the vhost names a certificate that was deleted; nginx runs on, until it is restarted",
-    reddens=("nginx.valid", "nginx.loaded"),
+    reddens=("nginx.valid", "nginx.loaded", "host.nginx-ready"),
     touches=("nginx",),
 )
 def certificate_missing(stack: Stack) -> Course:
@@ -82,7 +82,7 @@ def replaced_unnoticed(stack: Stack) -> Course:
 @fault(
     "nginx-stopped",
     notice="nothing answers on ports 80 and 443",
-    reddens=("nginx.loaded",),
+    reddens=("nginx.loaded", "host.nginx-ready"),
     touches=("nginx", "registry", *_PUBLIC),
 )
 def stopped(stack: Stack) -> Course:
@@ -146,6 +146,7 @@ def acme_not_served(stack: Stack) -> Course:
         "pages.branding",
         "pages.berths",
         "pages.deal",
+        "cutover.1-ready",
     ),
     touches=("nginx", *_PUBLIC),
 )

@@ -108,7 +108,7 @@ def origin_not_trusted(stack: Stack) -> Course:
 @fault(
     "pages-berths-empty",
     notice="the berth list is empty, and the website's map with it",
-    reddens=("pages.berths",),
+    reddens=("pages.berths", "cutover.1-ready"),
     touches=("pages", "api"),
 )
 def berths_empty(stack: Stack) -> Course:

@@ -1,4 +1,4 @@
-"""What takes a source away: nothing turns red, what depends on it is UNKNOWN."""
+"""What takes a source away: red is at most the item about that source, what depends on it is UNKNOWN."""
 
 from __future__ import annotations
 
@@ -10,23 +10,35 @@ from rehearsal.faults.base import Course, fault
 if TYPE_CHECKING:
     from rehearsal.stack import Stack
 
-_HOST = (
+HOST = (
+    "ssh_login",
+    "machine",
+    "engine",
+    "host_port",
+    "certbot",
     "nginx",
     "certificates",
     "containers",
     "env_file",
+    "environments",
     "logs",
     "database_settings",
     "schema",
+    "port_settings",
     "queues",
     "storage",
+    "server_login",
+    "deploy",
+    "storage_access",
 )
+"""What is seen over SSH."""
 
 
 @fault(
     "source-sshd-stopped",
     notice="the server cannot be logged into; its public side works",
-    touches=_HOST,
+    reddens=("access.login",),
+    touches=(*HOST, "outside"),
     blinds=True,
 )
 def sshd_stopped(stack: Stack) -> Course:
@@ -39,7 +51,8 @@ def sshd_stopped(stack: Stack) -> Course:
 @fault(
     "source-root-password-wrong",
     notice="su says: Authentication failure",
-    touches=_HOST,
+    reddens=("access.privilege",),
+    touches=HOST,
     blinds=True,
     root_only=True,
 )
@@ -52,7 +65,7 @@ def root_password_wrong(stack: Stack) -> Course:
 @fault(
     "source-postgres-unreachable",
     notice="the operator's role cannot log in to the database",
-    touches=("database_settings", "schema", "storage", "logs", "containers"),
+    touches=("database_settings", "schema", "port_settings", "storage", "logs", "containers"),
     blinds=True,
 )
 def postgres_unreachable(stack: Stack) -> Course:
@@ -76,7 +89,20 @@ def intake_secret_unset(stack: Stack) -> Course:
 @fault(
     "source-engine-unreachable",
     notice="docker says: Cannot connect to the Docker daemon",
-    touches=("containers", "logs", "database_settings", "schema", "queues", "storage"),
+    reddens=("host.engine",),
+    touches=(
+        "engine",
+        "machine",
+        "host_port",
+        "containers",
+        "environments",
+        "logs",
+        "database_settings",
+        "schema",
+        "port_settings",
+        "queues",
+        "storage",
+    ),
     blinds=True,
 )
 def engine_unreachable(stack: Stack) -> Course:

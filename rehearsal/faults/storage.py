@@ -11,7 +11,8 @@ from psycopg.types.json import Jsonb
 
 from rehearsal.faults import tools
 from rehearsal.faults.base import Course, fault
-from rehearsal.services import postgres, s3
+from rehearsal.services import nginx, postgres, s3
+from rehearsal.site import APP, WORKER
 
 if TYPE_CHECKING:
     from rehearsal.stack import Stack
@@ -97,7 +98,8 @@ def object_error_page(stack: Stack) -> Course:
 @fault(
     "source-storage-unreachable",
     notice="the storage does not answer: no document opens, nor can the operator look",
-    touches=_TOUCHED,
+    reddens=("storage.reachable",),
+    touches=("storage_access", *_TOUCHED),
     blinds=True,
 )
 def unreachable(stack: Stack) -> Course:
@@ -110,10 +112,65 @@ def unreachable(stack: Stack) -> Course:
 @fault(
     "source-storage-keys-wrong",
     notice="the operator's keys are refused",
-    touches=_TOUCHED,
+    touches=("storage_access", *_TOUCHED),
     blinds=True,
 )
 def keys_wrong(stack: Stack) -> Course:
     """Let the operator have another secret key than the storage."""
     with tools.replaced(stack.site.secrets / "s3_secret_key", "not-the-secret-key-of-the-store"):
         yield
+
+
+@fault(
+    "storage-crm-key-wrong",
+    notice="no document opens and no upload works, though the operator's own S3 client works",
+    reddens=("storage.reachable",),
+    touches=(
+        *("storage_access", "deploy", "env_file", "containers", "logs"),
+        *("queues", "health", "api", "realtime", "pages"),
+    ),
+)
+def crm_key_wrong(stack: Stack) -> Course:
+    """Put another secret key into .env and recreate the CRM's containers with it."""
+    right = stack.site.credentials.s3_secret_key
+    with tools.edited(stack.site.deploy / ".env", f"S3_SECRET_KEY={right}", f"S3_SECRET_KEY={right[::-1]}"):
+        _recreate(stack, right[::-1])
+        yield
+    _recreate(stack, right)
+
+
+def _recreate(stack: Stack, secret_key: str) -> None:
+    for service in (APP, WORKER):
+        container = stack.container(service)
+        container.recreate(env={**container.spec.env, "S3_SECRET_KEY": secret_key})
+
+
+@fault(
+    "storage-bucket-missing",
+    notice="no document opens and no upload works",
+    reddens=("storage.reachable", "storage.objects"),
+    touches=("storage_access", *_TOUCHED),
+)
+def bucket_missing(stack: Stack) -> Course:
+    """Delete the bucket with all that is in it; afterwards load it anew."""
+    store = s3.client(stack.site)
+    for found in store.list_objects_v2(Bucket=s3.BUCKET)["Contents"]:
+        store.delete_object(Bucket=s3.BUCKET, Key=found["Key"])
+    store.delete_bucket(Bucket=s3.BUCKET)
+    yield
+    s3.load(stack.site)
+
+
+@fault(
+    "storage-bucket-public",
+    notice="nothing; whoever knows the address reads contracts and identity documents",
+    reddens=("storage.private",),
+    touches=("storage_access",),
+)
+def bucket_public(stack: Stack) -> Course:
+    """Answer unsigned requests with the bucket's list, as a storage with an anonymous policy does."""
+    listing = "<ListBucketResult><Name>crm-files</Name><KeyCount>1</KeyCount></ListBucketResult>"
+    with tools.edited(nginx.vhost(stack.site, nginx.STORAGE), "return 403;", f"return 200 '{listing}';"):
+        tools.reload_nginx(stack)
+        yield
+    tools.reload_nginx(stack)

@@ -105,6 +105,24 @@ def unloaded(stack: Stack, old: str, new: str) -> Iterator[None]:
 
 
 @contextmanager
+def program(stack: Stack, name: str, script: str) -> Iterator[None]:
+    """Put a program of the server before the machine's own of that name, for logins and for su.
+
+    Args:
+        stack: the rehearsal.
+        name: the program's.
+        script: what is done first, in POSIX sh; the machine's program then runs with the arguments left.
+    """
+    path = stack.site.host / "usr" / "bin" / name
+    path.write_text(f'#!/bin/sh\nPATH=/usr/bin:/bin\n{script}\nexec {name} "$@"\n', encoding="utf-8")
+    path.chmod(0o755)
+    try:
+        yield
+    finally:
+        path.unlink()
+
+
+@contextmanager
 def knob(stack: Stack, service: str, **values: object) -> Iterator[None]:
     """Turn knobs of a stand-in, and back to healthy."""
     path = stack.site.knobs(service)

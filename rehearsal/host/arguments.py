@@ -67,6 +67,8 @@ SYNTAX: dict[str, Syntax] = {
     "network inspect": Syntax({}, _FORMAT, least=1),
     "port": Syntax({}, {}, least=1),
     "version": Syntax({}, _FORMAT),
+    "info": Syntax({}, _FORMAT),
+    "compose version": Syntax({"--short": "short"}, _FORMAT),
 }
 
 _ALIASES = {

@@ -12,6 +12,9 @@ import struct
 import sys
 from pathlib import Path
 
+REGISTRIES = "registries.json"
+"""Beside the socket: where the registries are, for what the client does by itself."""
+
 _END = 0
 _NO_SYSTEMD = (
     "System has not been booted with systemd as init system (PID 1). Can't operate.\n"
@@ -51,6 +54,18 @@ def _unreachable(tool: str, argv: list[str], host: str, error: OSError) -> int:
     return code
 
 
+def _manifest(argv: list[str], registries: Path) -> int:
+    """Do what the real client does without its daemon."""
+    sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+    from rehearsal.host import manifest  # noqa: PLC0415 - needed for this command only
+
+    code, stdout, stderr = manifest.reply(argv, registries)
+    sys.stdout.write(stdout)
+    sys.stdout.flush()
+    sys.stderr.write(stderr)
+    return code
+
+
 def main(path: str, tool: str, argv: list[str]) -> int:
     """Run one command.
 
@@ -59,6 +74,8 @@ def main(path: str, tool: str, argv: list[str]) -> int:
         tool: `docker` or `systemctl`.
         argv: the command's arguments.
     """
+    if tool == "docker" and argv[:2] == ["manifest", "inspect"]:
+        return _manifest(argv[2:], Path(path).with_name(REGISTRIES))
     host = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock") if tool == "docker" else ""
     if host and "DOCKER_HOST" in os.environ:
         path = host.removeprefix("unix://") if host.startswith("unix://") else "/nonexistent"

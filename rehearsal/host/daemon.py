@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shlex
 import socket
@@ -18,7 +19,7 @@ from rehearsal.host.docker import STDERR, STDOUT, Engine, Frame
 from rehearsal.host.systemctl import Systemctl
 from rehearsal.namespace import DOCKER_GROUP
 from rehearsal.runtime.process import Runtime
-from rehearsal.site import Site
+from rehearsal.site import REGISTRY_NAME, Site
 
 _END = 0
 
@@ -80,13 +81,24 @@ class HostTools:
         self._docker: Listener | None = None
         self._systemctl_socket = site.state / "systemctl.sock"
         self._docker_socket = site.state / "docker.sock"
+        site.engine.mkdir(parents=True, exist_ok=True)
         systemctl = Systemctl(runtime, os.getpid())
         _install(site, "docker", self._docker_socket)
         _install(site, "systemctl", self._systemctl_socket)
         self._systemctl = Listener(
             self._systemctl_socket, 0o666, -1, lambda argv: _as_frames(*systemctl.answer(argv))
         )
+        _tell_registries(site)
         self.start_engine()
+
+    @contextlib.contextmanager
+    def without_compose(self) -> Iterator[None]:
+        """Have the compose plugin missing for a while."""
+        self._engine.has_compose = False
+        try:
+            yield
+        finally:
+            self._engine.has_compose = True
 
     def start_engine(self) -> None:
         """Have the engine answer; its containers run on regardless."""
@@ -112,6 +124,14 @@ def _as_frames(code: int, stdout: str, stderr: str) -> Iterator[Frame]:
     yield STDOUT, stdout.encode()
     if code or stderr:
         raise Refused(code, stderr)
+
+
+def _tell_registries(site: Site) -> None:
+    """Say where the registry is: the machine's own resolver does not know the rehearsal's names."""
+    place = {"address": site.address("public"), "port": site.https_port, "ca_file": str(site.ca_file)}
+    path = site.state / client.REGISTRIES
+    path.write_text(json.dumps({REGISTRY_NAME: place}), encoding="utf-8")
+    path.chmod(0o644)
 
 
 def _install(site: Site, tool: str, path: Path) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from rehearsal.host import version
 from rehearsal.host.arguments import Arguments, Refused, parse
-from rehearsal.host.documents import Documents, volume_name
+from rehearsal.host.documents import Documents
 from rehearsal.host.template import TemplateError, go_json, render
 from rehearsal.host.version import Document
 from rehearsal.runtime import clock
@@ -33,9 +33,14 @@ def _out(text: str) -> Frame:
 
 
 class Engine:
-    """Answers `docker` command lines."""
+    """Answers `docker` command lines.
+
+    Attributes:
+        has_compose: whether the compose plugin is installed.
+    """
 
     def __init__(self, runtime: Runtime) -> None:
+        self.has_compose = True
         self._runtime = runtime
         self._documents = Documents(runtime)
         self._commands: dict[str, Callable[[Arguments], Iterator[Frame]]] = {
@@ -49,6 +54,8 @@ class Engine:
             "images": self._images,
             "port": self._port,
             "version": self._version,
+            "info": self._info,
+            "compose version": self._compose_version,
         }
 
     def answer(self, argv: Sequence[str]) -> Iterator[Frame]:
@@ -184,6 +191,17 @@ class Engine:
             template, [{"Client": version.CLIENT, "Server": version.server(platform.release())}]
         )
 
+    def _info(self, arguments: Arguments) -> Iterator[Frame]:
+        template = arguments.last("format")
+        if template is None:
+            raise Refused(1, "the rehearsal's docker knows `info` with --format only\n")
+        yield from self._rendered(template, [{"DockerRootDir": str(self._runtime.site.engine)}])
+
+    def _compose_version(self, arguments: Arguments) -> Iterator[Frame]:
+        if not self.has_compose:
+            raise Refused(1, version.NO_COMPOSE)
+        yield _out(version.compose(short="short" in arguments.flags))
+
 
 def _stream_number(stream: str) -> int:
     return STDERR if stream == "stderr" else STDOUT
@@ -212,7 +230,9 @@ def _matches(container: RunningContainer, documents: Documents, filters: Sequenc
         "id": container.id.startswith,
         "exited": lambda value: container.state == "exited" and str(container.exit_code) == value,
         "ancestor": lambda value: value in (container.spec.reference, container.spec.image.id),
-        "volume": lambda value: any(volume_name(mount) == value for mount in container.spec.mounts),
+        "volume": lambda value: any(
+            container.spec.volume_name(mount) == value for mount in container.spec.mounts
+        ),
     }
     # Docker requires every label, and any one of several values of another filter.
     if not all(tests["label"](value) for key, value in filters if key == "label"):

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
@@ -22,11 +21,7 @@ from rehearsal.runtime.process import (
     RunningContainer,
     Runtime,
 )
-from rehearsal.runtime.spec import Image, Mount, Published
-from rehearsal.site import PROJECT
-
-COMPOSE_FILE = "docker-compose.prod.yml"
-NETWORK = f"{PROJECT}_default"
+from rehearsal.runtime.spec import Container, Image, Mount, Published
 
 _WILDCARDS = ("0.0.0.0", "::")  # noqa: S104
 _SECOND = 1_000_000_000
@@ -35,11 +30,6 @@ _SIZE = 232_019_105
 
 def _digest(*parts: str) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
-
-
-def volume_name(mount: Mount) -> str:
-    """Return the engine's name of a volume: with the project's, unless it is an anonymous one."""
-    return mount.volume if re.fullmatch("[0-9a-f]{64}", mount.volume) else f"{PROJECT}_{mount.volume}"
 
 
 class Documents:
@@ -51,20 +41,22 @@ class Documents:
 
     def labels(self, container: RunningContainer) -> dict[str, str]:
         """Return the image's labels and those that compose sets."""
+        project = container.spec.project
+        directory = self._site.project(project.name)
         return {
             **container.spec.image.labels,
             "com.docker.compose.container-number": "1",
             "com.docker.compose.oneoff": "False",
-            "com.docker.compose.project": PROJECT,
-            "com.docker.compose.project.config_files": str(self._site.deploy / COMPOSE_FILE),
-            "com.docker.compose.project.working_dir": str(self._site.deploy),
+            "com.docker.compose.project": project.name,
+            "com.docker.compose.project.config_files": str(directory / project.compose_file),
+            "com.docker.compose.project.working_dir": str(directory),
             "com.docker.compose.service": container.spec.service,
         }
 
     @staticmethod
     def name(container: RunningContainer) -> str:
         """Return the container's name as compose makes it."""
-        return f"{PROJECT}-{container.spec.service}-1"
+        return container.spec.name
 
     def inspect(self, container: RunningContainer) -> Document:
         """Return what `docker inspect` shows of a container."""
@@ -91,7 +83,7 @@ class Documents:
             "ExecIDs": None,
             "HostConfig": _host_config(container),
             "GraphDriver": _graph_driver(container.id),
-            "Mounts": [_mount(mount) for mount in spec.mounts],
+            "Mounts": [_mount(spec, mount) for mount in spec.mounts],
             "Config": self._config(container),
             "NetworkSettings": self._network_settings(container),
         }
@@ -164,7 +156,7 @@ class Documents:
             "IPAMConfig": None,
             "Links": None,
             "Aliases": [spec.service, self.name(container), container.id[:12]],
-            "NetworkID": _digest("network", str(self._site.root)),
+            "NetworkID": _digest("network", str(self._site.root), spec.network),
             "EndpointID": _digest("endpoint", sandbox) if live else "",
             "Gateway": f"{self._site.net}.1" if live else "",
             "IPAddress": spec.address if live else "",
@@ -193,7 +185,7 @@ class Documents:
             "IPPrefixLen": 0,
             "IPv6Gateway": "",
             "MacAddress": "",
-            "Networks": {NETWORK: network},
+            "Networks": {spec.network: network},
         }
 
     def ps(self, container: RunningContainer, *, truncate: bool) -> Document:
@@ -202,7 +194,7 @@ class Documents:
         command = " ".join(spec.argv)
         if truncate and len(command) > 20:
             command = command[:19] + "…"
-        names = [volume_name(mount) for mount in spec.mounts]
+        names = [spec.volume_name(mount) for mount in spec.mounts]
         return {
             "Command": json.dumps(command, ensure_ascii=False),
             "CreatedAt": _zone_time(container.created_ns),
@@ -212,7 +204,7 @@ class Documents:
             "LocalVolumes": str(len(names)),
             "Mounts": ",".join(_cut(name, 15) if truncate else name for name in names),
             "Names": self.name(container),
-            "Networks": NETWORK,
+            "Networks": spec.network,
             "Ports": _ports_column(container) if container.pid else "",
             "RunningFor": f"{duration(now - container.created_ns)} ago",
             "Size": "0B (virtual 232MB)",
@@ -299,11 +291,11 @@ class Documents:
         """Return what `docker volume inspect` shows; None if no container has a volume of that name."""
         for container in self._runtime.containers.values():
             for mount in container.spec.mounts:
-                if volume_name(mount) == name:
+                if container.spec.volume_name(mount) == name:
                     created = datetime.fromtimestamp(mount.source.stat().st_ctime, UTC)
                     anonymous = mount.volume == name
                     labels = {
-                        "com.docker.compose.project": PROJECT,
+                        "com.docker.compose.project": container.spec.project.name,
                         "com.docker.compose.volume": mount.volume,
                     }
                     return {
@@ -363,10 +355,10 @@ def _ports_column(container: RunningContainer) -> str:
     return ", ".join(columns)
 
 
-def _mount(mount: Mount) -> Document:
+def _mount(spec: Container, mount: Mount) -> Document:
     return {
         "Type": "volume",
-        "Name": volume_name(mount),
+        "Name": spec.volume_name(mount),
         "Source": str(mount.source),
         "Destination": mount.destination,
         "Driver": "local",
@@ -459,10 +451,10 @@ _HOST_CONFIG: Document = {
 def _host_config(container: RunningContainer) -> Document:
     spec = container.spec
     return {
-        "Binds": [f"{volume_name(mount)}:{mount.destination}" for mount in spec.mounts] or None,
+        "Binds": [f"{spec.volume_name(mount)}:{mount.destination}" for mount in spec.mounts] or None,
         **_HOST_CONFIG,
         "LogConfig": {"Type": spec.log_driver, "Config": {}},
-        "NetworkMode": NETWORK,
+        "NetworkMode": spec.network,
         "PortBindings": _bindings(spec.published),
         "RestartPolicy": {"Name": "unless-stopped", "MaximumRetryCount": 0},
     }

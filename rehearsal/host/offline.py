@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from rehearsal.host.arguments import Arguments, Refused, parse
 from rehearsal.host.template import TemplateError, render
-from rehearsal.host.version import CLIENT, CLIENT_TEXT
+from rehearsal.host.version import CLIENT, CLIENT_TEXT, compose
 
 _API = {
     "ps": "containers/json",
@@ -34,6 +34,10 @@ def reply(argv: Sequence[str], host: str, *, denied: bool) -> tuple[int, str, st
         arguments = parse(argv)
     except Refused as refused:
         return refused.code, "", refused.stderr
+    if arguments.command == "compose version":
+        return 0, compose(short="short" in arguments.flags), ""
+    if arguments.command == "info":
+        return 0, "\n", ""
     name = arguments.names[0] if arguments.names else ""
     if denied:
         escaped = host.removeprefix("unix://").replace("/", "%2F")

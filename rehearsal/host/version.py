@@ -24,6 +24,9 @@ CLIENT: Document = {
     "Experimental": True,
 }
 
+COMPOSE = "2.24.5"
+NO_COMPOSE = "docker: 'compose' is not a docker command.\nSee 'docker --help'\n"
+
 CLIENT_TEXT = f"""\
 Client:
  Version:           {VERSION}
@@ -56,6 +59,11 @@ Server:
   Version:          0.19.0
   GitCommit:        
 """  # noqa: W291
+
+
+def compose(*, short: bool) -> str:
+    """Return what `docker compose version` prints."""
+    return f"{COMPOSE}\n" if short else f"Docker Compose version v{COMPOSE}\n"
 
 
 def server(kernel: str) -> Document:

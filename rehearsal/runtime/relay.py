@@ -52,10 +52,10 @@ class Relay:
             task = asyncio.current_task()
             assert task is not None
             self._tasks.add(task)
-            try:
+            # Only `close` cancels it; Python 3.11 would print the cancelled task's traceback.
+            with contextlib.suppress(asyncio.CancelledError):
                 await self._connect(reader, writer, port)
-            finally:
-                self._tasks.discard(task)
+            self._tasks.discard(task)
 
         return handle
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rehearsal.site import Account
+from rehearsal.site import PROJECT, Account
 
 
 @dataclass(frozen=True)
@@ -71,10 +72,22 @@ class Mount:
 
 
 @dataclass(frozen=True)
+class Project:
+    """A compose project: its name, which is its directory's too, and its file there."""
+
+    name: str
+    compose_file: str
+
+
+CRM = Project(PROJECT, "docker-compose.prod.yml")
+
+
+@dataclass(frozen=True)
 class Container:
-    """One service of the compose project as a supervised process.
+    """One service of a compose project as a supervised process.
 
     Attributes:
+        service: its name, which no other project's service has.
         address: its own loopback address, what `inspect` reports as its network address.
         ports: the ports it exposes.
         health: run repeatedly; returns None while well, else a sentence. None: no health check.
@@ -99,3 +112,19 @@ class Container:
     inherit_env: Mapping[str, str] = field(default_factory=dict)
     log_driver: str = "json-file"
     stop_signal: int = signal.SIGTERM
+    project: Project = CRM
+
+    @property
+    def name(self) -> str:
+        """The container's name as compose makes it."""
+        return f"{self.project.name}-{self.service}-1"
+
+    @property
+    def network(self) -> str:
+        """The project's network."""
+        return f"{self.project.name}_default"
+
+    def volume_name(self, mount: Mount) -> str:
+        """Return the engine's name of a volume: with the project's, unless it is an anonymous one."""
+        anonymous = re.fullmatch("[0-9a-f]{64}", mount.volume)
+        return mount.volume if anonymous else f"{self.project.name}_{mount.volume}"

@@ -7,13 +7,13 @@ import sys
 from collections.abc import Mapping
 
 from rehearsal.namespace import REPOSITORY
-from rehearsal.runtime.spec import Container, Image, Published
-from rehearsal.services import nginx, postgres, redis, registry, s3
+from rehearsal.runtime.spec import CRM, Container, Image, Published
+from rehearsal.services import nginx, outside, postgres, redis, registry, s3
 from rehearsal.services.files import accepts, make_directory, write
 from rehearsal.site import HOSTNAME, STORAGE_NAME, Site
 
 PORT = 3000
-COMPOSE_FILE = "docker-compose.prod.yml"
+COMPOSE_FILE = CRM.compose_file
 QUEUES = 2
 
 _SIGN_IN_LIMIT = 60
@@ -67,6 +67,7 @@ volumes:
 def environment(site: Site) -> dict[str, str]:
     """Return the variables of the .env file; every one reaches both app containers."""
     credentials = site.credentials
+    mail_host, mail_port, mail_user = outside.CRM_MAIL
     return {
         "APP_URL": f"https://{HOSTNAME}",
         "BETTER_AUTH_URL": f"https://{HOSTNAME}",
@@ -88,11 +89,11 @@ def environment(site: Site) -> dict[str, str]:
         "S3_BUCKET": s3.BUCKET,
         "S3_ACCESS_KEY": credentials.s3_access_key,
         "S3_SECRET_KEY": credentials.s3_secret_key,
-        "SMTP_HOST": "mail.portnimara.test",
-        "SMTP_PORT": "587",
-        "SMTP_USER": "crm@portnimara.test",
+        "SMTP_HOST": mail_host,
+        "SMTP_PORT": str(mail_port),
+        "SMTP_USER": mail_user,
         "SMTP_PASSWORD": credentials.smtp_password,
-        "IMAP_HOST": "mail.portnimara.test",
+        "IMAP_HOST": mail_host,
         "IMAP_PORT": "993",
     }
 
@@ -187,6 +188,7 @@ def _image_env(site: Site, service: str) -> dict[str, str]:
         "REHEARSAL_KNOBS": str(site.knobs(service)),
         "REHEARSAL_PING_INTERVAL_MS": str(_PING_INTERVAL_MS),
         "REHEARSAL_SIGN_IN_LIMIT": str(_SIGN_IN_LIMIT),
+        **outside.connections(site),
     }
 
 

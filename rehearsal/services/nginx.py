@@ -7,16 +7,23 @@ import signal
 from pathlib import Path
 
 from rehearsal.runtime.spec import Program
+from rehearsal.services import outside
 from rehearsal.services.files import accepts, make_directory, write
 from rehearsal.services.pki import TEMPLATE_NAME
-from rehearsal.site import HOSTNAME, REGISTRY_NAME, STORAGE_NAME, Site
+from rehearsal.site import GITEA_NAME, HOSTNAME, NOCODB_NAME, REGISTRY_NAME, STORAGE_NAME, WEBSITE_NAME, Site
 
 VHOST = "crm_portnimara.conf"
 TEMPLATE = "portnimara_dev.conf"
+DEFAULT = "default"
 STORAGE = "s3.conf"
 REGISTRY = "registry.conf"
+GITEA = "gitea.conf"
+WEBSITE = "portnimara.conf"
+NOCODB = "nocodb.conf"
 APP_PORT = 7100
 """The port that crm-app publishes on the server."""
+WEBSITE_PORT = 7200
+"""The port that the website publishes there."""
 
 _MIME_TYPES = (Path("/etc/nginx/mime.types"), Path("/opt/homebrew/etc/nginx/mime.types"))
 
@@ -140,6 +147,15 @@ _DENIED = """
     }
 """
 
+_DEFAULT = """\
+server {{
+    listen {server}:{http_port} default_server;
+    server_name _;
+    root {host}/var/www/html;
+}}
+"""
+"""Debian's own site: on a real server every site listens on every address, the server's own among them."""
+
 _STORAGE = (
     """\
 map $args $presigned {{
@@ -173,13 +189,20 @@ server {{
     + _REDIRECT
 )
 
+_TOKENS = """
+    location = /v2/token {{
+        proxy_pass http://{tokens};
+        proxy_set_header Host $http_host;
+    }}
+"""
+
 _REGISTRY = (
     """\
 server {{
     server_name {name};
 
     client_max_body_size 0;
-
+{denied}
     location / {{
         proxy_pass http://{upstream};
         proxy_http_version 1.1;
@@ -193,6 +216,32 @@ server {{
     + _MANAGED
     + _REDIRECT
 )
+
+
+_SITE = (
+    """\
+server {{
+    server_name {name};
+
+    location / {{
+        proxy_pass http://{upstream};
+        proxy_http_version 1.1;
+        proxy_set_header Host $host;
+        proxy_set_header X-Real-IP $remote_addr;
+        proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+        proxy_set_header X-Forwarded-Proto $scheme;
+        proxy_set_header Connection "";
+    }}
+
+"""
+    + _MANAGED
+    + _REDIRECT
+)
+
+
+def access_log(site: Site) -> Path:
+    """Return the log of every request."""
+    return site.host / "var" / "log" / "nginx" / "access.log"
 
 
 def binary() -> str:
@@ -266,12 +315,22 @@ def program(site: Site) -> Program:
 
 
 def _vhosts(site: Site) -> dict[str, str]:
-    app = f"{site.address('server')}:{APP_PORT}"
+    app, gitea = f"{site.address('server')}:{APP_PORT}", f"{site.address('gitea')}:3000"
     return {
         VHOST: _render(site, _VHOST, HOSTNAME, app, denied=_DENIED),
         TEMPLATE: _render(site, _VHOST, TEMPLATE_NAME, f"{site.address('server')}:7000"),
+        DEFAULT: _DEFAULT.format(server=site.address("server"), http_port=site.http_port, host=site.host),
         STORAGE: _render(site, _STORAGE, STORAGE_NAME, f"{site.address('s3')}:9000"),
-        REGISTRY: _render(site, _REGISTRY, REGISTRY_NAME, f"{site.address('registry')}:5000"),
+        REGISTRY: _render(
+            site,
+            _REGISTRY,
+            REGISTRY_NAME,
+            f"{site.address('registry')}:5000",
+            denied=_TOKENS.format(tokens=gitea),
+        ),
+        GITEA: _render(site, _REGISTRY, GITEA_NAME, gitea),
+        WEBSITE: _render(site, _SITE, WEBSITE_NAME, f"{site.address('server')}:{WEBSITE_PORT}"),
+        NOCODB: _render(site, _SITE, NOCODB_NAME, f"{site.address('outside')}:{outside.PORT}"),
     }
 
 

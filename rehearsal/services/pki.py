@@ -14,12 +14,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from rehearsal.services.files import make_directory, write
-from rehearsal.site import HOSTNAME, REGISTRY_NAME, STORAGE_NAME, Site
+from rehearsal.site import GITEA_NAME, HOSTNAME, NOCODB_NAME, REGISTRY_NAME, STORAGE_NAME, WEBSITE_NAME, Site
 
 TEMPLATE_NAME = "dev.portnimara.test"
 """The name of the vhost that was there before and that the CRM's is modelled on."""
 
-NAMES = (HOSTNAME, TEMPLATE_NAME, REGISTRY_NAME, STORAGE_NAME)
+NAMES = (HOSTNAME, TEMPLATE_NAME, GITEA_NAME, REGISTRY_NAME, STORAGE_NAME, WEBSITE_NAME, NOCODB_NAME)
 KINDS = ("cert", "chain", "fullchain", "privkey")
 
 _LIFETIME = datetime.timedelta(days=90)
@@ -73,12 +73,25 @@ class Issued(NamedTuple):
     chain_pem: str
 
 
+_CERTBOT = """\
+#!/bin/sh
+echo "the rehearsal's certbot has no authority to ask" >&2
+exit 1
+"""
+
+
+def certbot(site: Site) -> Path:
+    """Return where certbot is installed; it cannot be run."""
+    return site.host / "usr" / "bin" / "certbot"
+
+
 def create(site: Site) -> None:
     """Create the authority and one lineage per name, each renewed once, as certbot leaves them.
 
     Raises:
         OSError: a file cannot be written.
     """
+    write(certbot(site), _CERTBOT, mode=0o755)
     _create_authority(site)
     _create_tree(site)
     for name in NAMES:

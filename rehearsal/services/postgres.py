@@ -171,6 +171,20 @@ def load(site: Site, files: Sequence[StoredFile] = ()) -> None:
     )
 
 
+def set_intake_mails(site: Site, *, enabled: bool) -> None:
+    """Have the CRM send the inquiry mails, or not, as its admin page does.
+
+    Raises:
+        psycopg.Error: the server refuses a statement or a connection.
+    """
+    with psycopg.connect(owner_dsn(site)) as connection:
+        connection.execute(
+            "update system_settings set value = to_jsonb(%s), updated_at = now() "
+            "where key = 'website_intake_email_enabled' and value <> to_jsonb(%s)",
+            (enabled, enabled),
+        )
+
+
 def make_manifest(site: Site, commit: str) -> None:
     """Write the manifest of what the CRM's migrations make, from a database that is dropped again.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import hashlib
 import io
@@ -9,16 +10,19 @@ import json
 import secrets
 import shutil
 import tarfile
+from collections.abc import Mapping
+from pathlib import Path
 
 import httpx
 
+from rehearsal.apps.gitea import issuer
 from rehearsal.runtime.spec import Image, Program
-from rehearsal.services import postgres, redis
+from rehearsal.services import gitea, postgres, redis
 from rehearsal.services.files import accepts, make_directory, write
 from rehearsal.site import REGISTRY_NAME, Site
 
 PORT = 5000
-REPOSITORY = "letsbe/pn-new-crm"
+REPOSITORY = gitea.REPOSITORY
 """What the names of the images that our CI builds begin with."""
 
 REVISION = "org.opencontainers.image.revision"
@@ -44,20 +48,34 @@ http:
   secret: {secret}
   headers:
     X-Content-Type-Options: [nosniff]
+auth:
+  token:
+    realm: https://{name}/v2/token
+    service: {service}
+    issuer: {issuer}
+    rootcertbundle: {certificate}
 """
 
 
 def program(site: Site) -> Program:
-    """Write its configuration and return the registry as a program.
+    """Write its configuration and return the registry as a program; it asks for tokens that Gitea signs.
 
     Raises:
         OSError: docker-registry is not installed, or a file cannot be written.
     """
     account = site.account("store")
+    gitea.create_issuer(site)
     directory = site.root / "registry"
     data = make_directory(directory / "data", mode=0o700, account=account)
     config = _CONFIG.format(
-        data=data, address=site.address("registry"), port=PORT, secret=secrets.token_hex(32)
+        data=data,
+        address=site.address("registry"),
+        port=PORT,
+        secret=secrets.token_hex(32),
+        name=REGISTRY_NAME,
+        service=issuer.SERVICE,
+        issuer=issuer.NAME,
+        certificate=gitea.issuer_certificate(site),
     )
     write(directory / "config.yml", config, mode=0o600, account=account)
     return Program(
@@ -102,7 +120,8 @@ def push(site: Site, repository: str, tag: str, revision: str) -> Image:
     config = _config(archive, labels)
     manifest = _manifest(config, layer)
     base = f"http://{site.address('registry')}:{PORT}/v2/{repository}"
-    with httpx.Client(trust_env=False, timeout=10) as client:
+    token = gitea.issuer(site).sign("build", repository, ("pull", "push"))
+    with httpx.Client(trust_env=False, timeout=10, headers={"Authorization": f"Bearer {token}"}) as client:
         _push_blob(client, base, layer)
         _push_blob(client, base, config)
         client.put(
@@ -110,6 +129,34 @@ def push(site: Site, repository: str, tag: str, revision: str) -> Image:
         ).raise_for_status()
     name = f"{REGISTRY_NAME}/{repository}"
     return Image(_digest(config), (f"{name}:{tag}",), (f"{name}@{_digest(manifest)}",), labels)
+
+
+def login_file(site: Site) -> Path:
+    """Return where `docker login`, run by root of the server, keeps its logins."""
+    return site.host / "root" / ".docker" / "config.json"
+
+
+def write_login(site: Site, logins: Mapping[str, object] | None = None) -> None:
+    """Write the server's logins as `docker login` leaves them.
+
+    Args:
+        site: whose server.
+        logins: what the file holds; by default the login with the server's token.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    document = logins or logins_with(site.credentials.server_registry_token)
+    make_directory(login_file(site).parent, mode=0o700, account=site.account("root"))
+    text = json.dumps(document, indent="\t")
+    write(login_file(site), text, mode=0o600, account=site.account("root"))
+
+
+def logins_with(secret: str) -> dict[str, object]:
+    """Return what Docker writes down of a login with that token or password."""
+    return {
+        "auths": {REGISTRY_NAME: {"auth": base64.b64encode(f"{gitea.READER}:{secret}".encode()).decode()}}
+    }
 
 
 def reference(service: str) -> str:

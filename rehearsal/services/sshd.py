@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import pwd
 import shutil
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
@@ -17,6 +19,7 @@ from rehearsal.site import Site
 
 PORT = 22022
 IDENTITY = "id_ed25519"
+_HOST_KEY = "ssh_host_ed25519_key"
 
 _CONFIG = """\
 Port {port}
@@ -63,9 +66,9 @@ def prepare(site: Site) -> None:
         for name in ("login", "root"):
             account = site.account(name)
             make_directory(home(site, account), account=account, mode=0o700)
-    _write_key(_directory(site) / "ssh_host_ed25519_key")
+    _write_key(_directory(site) / _HOST_KEY)
     public = _write_key(site.secrets / IDENTITY)
-    write(_directory(site) / "authorized_keys", public)
+    write(authorized_keys(site), public)
     write(
         _config(site),
         _CONFIG.format(port=PORT, address=site.address("server"), directory=_directory(site), host=site.host),
@@ -113,7 +116,25 @@ def host_key(site: Site) -> str:
     Raises:
         OSError: it was not generated.
     """
-    return (_directory(site) / "ssh_host_ed25519_key.pub").read_text().strip()
+    return (_directory(site) / f"{_HOST_KEY}.pub").read_text().strip()
+
+
+def authorized_keys(site: Site) -> Path:
+    """Return the file with the keys that may log in."""
+    return _directory(site) / "authorized_keys"
+
+
+@contextlib.contextmanager
+def another_host_key(site: Site) -> Iterator[None]:
+    """Replace the host key for a while; a daemon that is started then presents another one."""
+    own = _directory(site) / _HOST_KEY
+    kept = {path: path.read_bytes() for path in (own, own.with_name(f"{own.name}.pub"))}
+    _write_key(own)
+    try:
+        yield
+    finally:
+        for path, content in kept.items():
+            path.write_bytes(content)
 
 
 def _directory(site: Site) -> Path:

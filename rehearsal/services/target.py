@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from rehearsal.apps.crm import branding
-from rehearsal.services import nginx, postgres, redis, registry, s3, sshd
+from rehearsal.services import documents, gitea, nginx, pki, postgres, redis, registry, resolver, s3, sshd
 from rehearsal.services.files import make_directory, write
-from rehearsal.site import HOSTNAME, PROJECT, STORAGE_NAME, Site
+from rehearsal.site import DOCUMENSO_NAME, GITEA_NAME, HOSTNAME, PROJECT, STORAGE_NAME, WEBSITE_NAME, Site
 
-_Value = str | int | bool | Mapping[str, object] | list[Mapping[str, object]]
+_Value = str | int | bool | Mapping[str, object] | list[Mapping[str, object]] | list[str]
 
 
 def document(site: Site, stage: int) -> str:
@@ -23,20 +23,34 @@ def document(site: Site, stage: int) -> str:
     secrets = _write_secrets(site)
     sections: dict[str, Mapping[str, _Value]] = {
         "server": _server(site, secrets),
-        "public": _public(site),
+        "host": {"capacity": {"disk_free_mb": 16, "inodes_free": 1000, "memory_available_mb": 16}},
+        "outside": {"control": site.http_port},
+        "public": _public(site, HOSTNAME),
         "nginx": {
             "root": str(site.nginx),
             "config": str(nginx.config(site)),
             "vhost": nginx.VHOST,
+            "template": nginx.TEMPLATE,
             "listen_http": site.http_port,
             "listen_https": site.https_port,
             "upstream": _endpoint(site.address("server"), nginx.APP_PORT),
+            "access_log": str(nginx.access_log(site)),
         },
         "tls": {"letsencrypt": str(site.letsencrypt)},
         "compose": {"project": PROJECT, "directory": str(site.deploy), "services": _services()},
+        "deploy": {"staging": str(site.staging)},
         "registry": {
             "connect": _endpoint(site.address("public"), site.https_port),
             "ca_file": str(site.ca_file),
+            "username": gitea.READER,
+            "password": secrets["registry_token"],
+            "server_config": str(registry.login_file(site)),
+        },
+        "gitea": _gitea(site, secrets),
+        "dns": {
+            "resolver": _endpoint(site.address("resolver"), resolver.PORT),
+            "addresses": [site.address("public")],
+            "documenso": DOCUMENSO_NAME,
         },
         "health": {"secret": secrets["intake_secret"]},
         "realtime": {"auth": "session"},
@@ -57,8 +71,11 @@ def document(site: Site, stage: int) -> str:
         "database_schema": {"manifest": str(postgres.manifest(site))},
         "redis": {"password": secrets["redis_password"]},
         "storage": _storage(site, secrets),
+        "website": _website(site, secrets),
+        "watch": {"duration": "2s", "interval": "0.3s", "burst": 10},
     }
     head = 'target_version = 1\nname = "rehearsal"\nrehearsal = true\n' + f"stage = {stage}\n"
+    head += f"documents = {_inline(documents.prepare(site))}\n"
     return head + "".join(f"\n[{name}]\n{_lines(values)}" for name, values in sections.items())
 
 
@@ -70,6 +87,7 @@ def _server(site: Site, secrets: Mapping[str, str]) -> Mapping[str, _Value]:
         "docker": str(site.host / "usr/bin/docker"),
         "systemctl": str(site.host / "usr/bin/systemctl"),
         "nginx": nginx.binary(),
+        "certbot": str(pki.certbot(site)),
     }
     return {
         "address": site.address("server"),
@@ -82,13 +100,26 @@ def _server(site: Site, secrets: Mapping[str, str]) -> Mapping[str, _Value]:
     }
 
 
-def _public(site: Site) -> Mapping[str, _Value]:
+def _public(site: Site, name: str) -> Mapping[str, _Value]:
     address = site.address("public")
     return {
-        "name": HOSTNAME,
+        "name": name,
         "connect_http": _endpoint(address, site.http_port),
         "connect_https": _endpoint(address, site.https_port),
         "ca_file": str(site.ca_file),
+    }
+
+
+def _gitea(site: Site, secrets: Mapping[str, str]) -> Mapping[str, _Value]:
+    return {
+        "name": GITEA_NAME,
+        "connect_http": _endpoint(site.address("public"), site.http_port),
+        "connect_https": _endpoint(site.address("public"), site.https_port),
+        "ca_file": str(site.ca_file),
+        "token": secrets["gitea_token"],
+        "repository": gitea.REPOSITORY,
+        "version": gitea.VERSION,
+        "jobs": list(gitea.JOBS),
     }
 
 
@@ -101,6 +132,15 @@ def _storage(site: Site, secrets: Mapping[str, str]) -> Mapping[str, _Value]:
         "bucket": s3.BUCKET,
         "access_key": secrets["s3_access_key"],
         "secret_key": secrets["s3_secret_key"],
+    }
+
+
+def _website(site: Site, secrets: Mapping[str, str]) -> Mapping[str, _Value]:
+    return {
+        "public": _public(site, WEBSITE_NAME),
+        "environment": {"container": "website-website-1"},
+        "logs": "website-website-1",
+        "inquiry": {"token": secrets["recaptcha_token"], "wait_s": 3},
     }
 
 
@@ -149,8 +189,11 @@ def _write_secrets(site: Site) -> dict[str, str]:
         "admin_password",
         "postgres_reader_password",
         "redis_password",
+        "gitea_token",
+        "registry_token",
         "s3_access_key",
         "s3_secret_key",
+        "recaptcha_token",
     )
     return {name: _write_secret(site.secrets / name, getattr(site.credentials, name)) for name in names}
 

@@ -29,6 +29,8 @@ _UNHANDLED = (
     "    at Timeout._onTimeout (.next/server/chunks/_12kf1loiuqzrc._.js:1:97)"
 )
 _UNHANDLED_EVERY_S = 0.5
+_BURST = "⨯ Error: no owner found\n    at async POST (.next/server/chunks/_0yhmf3vqkzrtd._.js:1:3105)"
+_BURST_EVERY_S = 0.1
 
 
 def create(settings: Settings) -> ASGIApp:
@@ -52,9 +54,10 @@ def create(settings: Settings) -> ASGIApp:
     @contextlib.asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         await realtime.attach()
-        crashing = asyncio.create_task(_crash_loop(knobs))
+        noises = [asyncio.create_task(_crash_loop(knobs)), asyncio.create_task(_error_burst(knobs))]
         yield
-        crashing.cancel()
+        for noise in noises:
+            noise.cancel()
 
     def uncaught_query(request: Request, error: Exception) -> Response:
         whole = knobs.word("log") in {"", "pg-object", "postgresjs-object", "drizzle-object"}
@@ -85,6 +88,13 @@ async def _crash_loop(knobs: Knobs) -> None:
         if knobs.flag("crash_loop_log"):
             console.error(_UNHANDLED)
         await asyncio.sleep(_UNHANDLED_EVERY_S)
+
+
+async def _error_burst(knobs: Knobs) -> None:
+    while True:
+        if knobs.flag("error_burst"):
+            console.error(_BURST)
+        await asyncio.sleep(_BURST_EVERY_S)
 
 
 def _uncaught(request: Request, error: Exception) -> Response:

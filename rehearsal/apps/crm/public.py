@@ -15,10 +15,12 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
+from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
+from rehearsal.apps.crm.mails import InquiryMails
 from rehearsal.apps.crm.responses import json_answer
 from rehearsal.apps.database import Database, QueryFailedError
 from rehearsal.apps.knobs import Knobs
@@ -40,6 +42,7 @@ class Public:
         self._settings = settings
         self._database = database
         self._knobs = knobs
+        self._mails = InquiryMails(settings, database)
         self._redis = Redis.from_url(
             settings.redis_url,
             socket_timeout=_CHECK_TIMEOUT_S,
@@ -102,12 +105,24 @@ class Public:
             or not 3 <= len(email) <= _EMAIL_LIMIT
         ):
             return json_answer({"error": "Invalid payload"}, 400)
+        if self._knobs.word("intake") == "lost":
+            return json_answer({"ok": True, "id": None}, 201)
         rows = await self._database.rows(
-            "insert into website_submissions (kind, payload, utm) values (%s, %s, %s) returning id",
-            (inquiry["kind"], Jsonb(inquiry), _utm(request.headers.get("x-utm"))),
+            "insert into website_submissions (submission_id, kind, payload, utm) values (%s, %s, %s, %s) "
+            "on conflict do nothing returning id",
+            (
+                inquiry.get("submissionId"),
+                inquiry["kind"],
+                Jsonb(inquiry),
+                _utm(request.headers.get("x-utm")),
+            ),
             way=self._knobs.word("log"),
         )
-        return json_answer({"ok": True, "id": rows[0]["id"]}, 201)
+        if not rows:
+            return json_answer({"ok": True, "duplicate": True})
+        answer = json_answer({"ok": True, "id": rows[0]["id"]}, 201)
+        answer.background = BackgroundTask(self._mails.send, inquiry, rows[0]["id"])
+        return answer
 
     async def _documenso(self, request: Request) -> Response:
         """Store a Documenso event once, however often it is delivered (body keys as in 1.13 to 2.11)."""

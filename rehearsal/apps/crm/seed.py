@@ -11,10 +11,10 @@ from typing import Protocol
 import psycopg
 from psycopg.types.json import Jsonb
 
+from rehearsal.apps.berths import BERTHS
 from rehearsal.apps.crm import password
 
 _SCHEMA = Path(__file__).with_name("schema.sql")
-_STATUSES = ("available", "under_offer", "sold")
 _DEALS = (
     ("Berth A1 for Sea Breeze", "Harbour & Sons", "negotiation", 480000),
     ("Berth B2 for Northern Light", "A. Lindqvist", "offer_sent", 615000),
@@ -93,16 +93,11 @@ def _migrate(connection: psycopg.Connection) -> None:
 
 def _add_port(connection: psycopg.Connection) -> None:
     connection.execute("insert into ports (id, name, slug) values (1, 'Port Nimara', 'port-nimara')")
-    berths = [
-        (f"{pier}{number}", _STATUSES[number % 3], 10 + 2 * number, 4 + number, 2.5, 90000 * number)
-        for pier in "ABC"
-        for number in range(1, 5)
-    ]
     cursor = connection.cursor()
     cursor.executemany(
         "insert into berths (port_id, name, status, length_m, width_m, draft_m, price_eur) "
         "values (1, %s, %s, %s, %s, %s, %s)",
-        berths,
+        BERTHS,
     )
     cursor.executemany(
         "insert into deals (port_id, berth_id, title, client_name, stage, value_eur) "

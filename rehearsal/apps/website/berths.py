@@ -1,0 +1,75 @@
+"""The public list of berths: NocoDB's, or the CRM's once that is switched on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rehearsal.apps import console
+from rehearsal.apps.knobs import Knobs
+from rehearsal.apps.outside.nocodb import BERTHS
+from rehearsal.apps.web import FetchError, Outgoing
+from rehearsal.apps.website.settings import Settings
+
+_LIMIT = 200
+
+
+class Feed:
+    """Where the berths come from."""
+
+    def __init__(self, settings: Settings, outgoing: Outgoing, knobs: Knobs) -> None:
+        self._settings = settings
+        self._outgoing = outgoing
+        self._knobs = knobs
+        self._kept: list[dict[str, Any]] | None = None
+
+    def berths(self) -> list[dict[str, Any]]:
+        """Return the berths by name; NocoDB's too if the CRM's cannot be had, and the log says so.
+
+        Raises:
+            FetchError: NocoDB does not answer.
+        """
+        found = self._from_crm() if self._settings.reads_crm else None
+        return sorted(self._from_nocodb() if found is None else found, key=lambda berth: str(berth["name"]))
+
+    def _from_crm(self) -> list[dict[str, Any]] | None:
+        knob = self._knobs.word("feed")
+        if knob == "stale" and self._kept is not None:
+            return self._kept
+        url = f"{self._settings.intake_url}/api/public/berths"
+        if knob == "timeout":
+            console.error(f'[crm-berths] FetchError: [GET] "{url}": <no response> The operation was aborted')
+            return None
+        try:
+            answer = self._outgoing.fetch("GET", url)
+            self._kept = [
+                {
+                    "name": berth["name"],
+                    "status": berth["status"],
+                    "length": berth["length_m"],
+                    "price": berth["price_eur"],
+                }
+                for berth in answer
+            ]
+        except FetchError as error:
+            console.error(f"[crm-berths] FetchError: {error}")
+            return None
+        except (KeyError, TypeError) as error:
+            console.error(f"[crm-berths] TypeError: {error}")
+            return None
+        return self._kept
+
+    def _from_nocodb(self) -> list[dict[str, Any]]:
+        answer = self._outgoing.fetch(
+            "GET",
+            f"{self._settings.nocodb_url}/api/v2/tables/{BERTHS}/records?limit={_LIMIT}",
+            {"xc-token": self._settings.nocodb_token},
+        )
+        return [
+            {
+                "name": row["Mooring Number"],
+                "status": row["Status"].lower().replace(" ", "_"),
+                "length": row["Length"],
+                "price": row["Price"],
+            }
+            for row in answer["list"]
+        ]

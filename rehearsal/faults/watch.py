@@ -1,0 +1,25 @@
+"""What shows only to who watches for a while."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rehearsal.faults import tools
+from rehearsal.faults.base import Course, fault
+from rehearsal.site import APP
+
+if TYPE_CHECKING:
+    from rehearsal.stack import Stack
+
+
+@fault(
+    "watch-crm-errors",
+    notice="pages load, but after the last flip the CRM logs one error after another",
+    reddens=("cutover.5-quiet",),
+    touches=("watch",),
+    stage=5,
+)
+def crm_errors(stack: Stack) -> Course:
+    """Log an error again and again."""
+    with tools.knob(stack, APP, error_burst=True):
+        yield
