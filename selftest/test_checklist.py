@@ -21,6 +21,7 @@ SIZES = {
     "phase1_verify": 48,
     "env": 9,
     "cutover": 10,
+    "readiness": 90,
     "phase2_dryrun": 6,
     "phase2_backup": 8,
     "phase2_collation": 2,

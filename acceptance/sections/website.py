@@ -107,4 +107,4 @@ class Website(Section):
     @property
     def containers(self) -> tuple[str, ...]:
         """The names of its containers on the CRM's server that are declared."""
-        return tuple(sorted({self.environment.container, self.logs} - {None}))
+        return tuple(sorted({name for name in (self.environment.container, self.logs) if name}))
