@@ -1,4 +1,4 @@
-"""One booted rehearsal for all tests that need one, and the matrix at the end of the output."""
+"""A booted rehearsal for each file that needs one, and the matrix at the end of the output."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _TABLE = pytest.StashKey[Table]()
 _PART = "matrix"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def rehearsal() -> Iterator[Rehearsal]:
-    """A healthy rehearsal; a test that changes it must put it back."""
+    """A healthy rehearsal for one file's tests; what they leave in its logs, no other file's tests see."""
     with boot(lambda _line: None) as booted:
         yield booted
 
