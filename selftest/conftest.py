@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from acceptance import target as targets
+from acceptance.target import Target
 from rehearsal.client import Rehearsal, boot
+from rehearsal.site import Credentials, Site
 from selftest import hostile
 from selftest.matrix import Table
 
@@ -20,6 +24,19 @@ def rehearsal() -> Iterator[Rehearsal]:
     """A healthy rehearsal for one file's tests; what they leave in its logs, no other file's tests see."""
     with boot(lambda _line: None) as booted:
         yield booted
+
+
+@pytest.fixture(scope="module")
+def target(rehearsal: Rehearsal) -> Target:
+    """The rehearsal's own description."""
+    return targets.load(rehearsal.target_file)
+
+
+@pytest.fixture(scope="module")
+def site(rehearsal: Rehearsal, target: Target) -> Site:
+    """Where the rehearsal keeps its files and which addresses are its own."""
+    net = target.server.address.rpartition(".")[0]
+    return Site(rehearsal.target_file.resolve().parent, net, os.geteuid() == 0, Credentials())
 
 
 @pytest.fixture(scope="session")

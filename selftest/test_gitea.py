@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -12,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from acceptance import target as targets
 from acceptance.errors import UnavailableError
 from acceptance.facts import gitea as asking
 from acceptance.facts.base import Known, Unavailable, known
@@ -23,9 +21,8 @@ from rehearsal.apps.gitea import api
 from rehearsal.apps.gitea import state as states
 from rehearsal.apps.gitea.issuer import Issuer, make_key
 from rehearsal.apps.gitea.state import State, Token
-from rehearsal.client import Rehearsal
 from rehearsal.services import gitea
-from rehearsal.site import Credentials, Site
+from rehearsal.site import Site
 from selftest import matrix
 
 SHA = "a" * 40
@@ -233,17 +230,6 @@ def test_the_newest_run_of_a_job_is_compared() -> None:
 
 
 # The whole noun
-
-
-@pytest.fixture(scope="module")
-def target(rehearsal: Rehearsal) -> Target:
-    return targets.load(rehearsal.target_file)
-
-
-@pytest.fixture(scope="module")
-def site(rehearsal: Rehearsal, target: Target) -> Site:
-    net = target.server.address.rpartition(".")[0]
-    return Site(rehearsal.target_file.resolve().parent, net, os.geteuid() == 0, Credentials())
 
 
 def look(target: Target, directory: Path) -> Builds:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,15 +12,13 @@ from typing import Any
 
 import pytest
 
-from acceptance import target as targets
 from acceptance.errors import UnavailableError
 from acceptance.facts.base import Unavailable, known
 from acceptance.facts.registry import Registry
 from acceptance.facts.server_login import ServerLogin, login_of, shape_of
 from acceptance.target import Target
-from rehearsal.client import Rehearsal
 from rehearsal.services import registry
-from rehearsal.site import APP, REGISTRY_NAME, Credentials, Site
+from rehearsal.site import APP, REGISTRY_NAME, Site
 from selftest import matrix
 
 HOST = "127.0.0.1:55000"
@@ -95,17 +92,6 @@ def test_an_identity_token_is_a_token() -> None:
 
 
 # Against the rehearsal
-
-
-@pytest.fixture(scope="module")
-def target(rehearsal: Rehearsal) -> Target:
-    return targets.load(rehearsal.target_file)
-
-
-@pytest.fixture(scope="module")
-def site(rehearsal: Rehearsal, target: Target) -> Site:
-    net = target.server.address.rpartition(".")[0]
-    return Site(rehearsal.target_file.resolve().parent, net, os.geteuid() == 0, Credentials())
 
 
 @contextmanager
