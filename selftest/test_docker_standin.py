@@ -413,7 +413,8 @@ def test_the_kernel_killing_for_memory_is_shown(own: Server) -> None:
 
 
 def test_pause_freezes_the_process(own: Server) -> None:
-    running = own.runtime.run_container(container(own.site, "crm-worker", WAIT))
+    # A shell that is stopped between fork and exec of a child is in state D, not T.
+    running = own.runtime.run_container(container(own.site, "crm-worker", "exec sleep 600"))
     running.pause()
     state = own.inspect("crm-worker")["State"]
     assert (state["Status"], state["Running"], state["Paused"]) == ("paused", True, True)

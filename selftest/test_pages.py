@@ -66,6 +66,10 @@ PAGES: dict[str, tuple[int, dict[str, str], bytes]] = {
     ),
     "/elsewhere": (200, {}, b"<h1>x</h1><img src='https://pictures.example.test/a.png'>"),
     "/leaves": (302, {"location": "https://other.example.test/login"}, b""),
+    **{
+        f"/moves/{step}": (200, {}, f"<script>setTimeout(() => location.replace('{onto}'))</script>".encode())
+        for step, onto in enumerate(("/moves/1", "/moves/2", "/plain"))
+    },
     "/loop": (302, {"location": "/loop"}, b""),
     "/empty-error": (500, {}, b""),
     "/broken": (
@@ -277,6 +281,12 @@ def test_leaving_for_another_host_is_seen_and_not_followed(tmp_path: Path, site:
     seen = view(tmp_path, site, "/leaves")
     assert (seen.status, seen.url) == (302, "https://other.example.test/login")
     assert "ERR_NAME_NOT_RESOLVED" in seen.problem
+
+
+@needs_browser
+def test_a_page_that_goes_on_by_script_is_seen_where_it_stops(tmp_path: Path, site: Site) -> None:
+    seen = view(tmp_path, site, "/moves/0")
+    assert (seen.status, seen.url) == (200, "https://crm.example.test/plain")
 
 
 @needs_browser

@@ -60,6 +60,9 @@ WIDTH, HEIGHT = 1280, 800
 SETTLE_S: Final = 5.0
 """How long a loaded page may go on asking for things before it is looked at as it is."""
 
+MOST_MOVES: Final = 3
+"""How often a page that goes on to another one is looked at again."""
+
 START_S: Final = 30.0
 """How long the browser may take to start."""
 
@@ -83,6 +86,9 @@ _QUIET: Final = (
 _HELD_BACK: Final = "net::ERR_BLOCKED_BY_CLIENT"
 _GIVEN_UP: Final = "net::ERR_ABORTED"
 """Why a request failed that the suite held back, and one that the page itself gave up."""
+
+_MOVED_ON: Final = "Execution context was destroyed"
+"""Playwright's words for a page that went away while it was asked."""
 
 _DESCRIBE: Final = """\
 (selectors) => {
@@ -292,7 +298,7 @@ class Browser:
                 await page.route("**/*", visit.on_route)
                 await page.route_web_socket("**/*", visit.on_web_socket)
                 await visit.go(url, self._public.timeout_s)
-                return await visit.describe(selectors)
+                return await visit.describe_once_still(selectors)
         except TookTooLong as error:
             raise UnavailableError(
                 f"{url}: the browser did not finish it within {self._public.timeout_s:g} s"
@@ -467,15 +473,31 @@ class _Visit:
             if not self._documents:
                 raise
             self._problem = _reason(error)
-        with contextlib.suppress(TookTooLong):
-            await self._page.wait_for_load_state("networkidle", timeout=1000 * SETTLE_S)
+        await self._settle()
 
-    async def describe(self, selectors: Mapping[str, str]) -> View:
-        """Return what the window shows.
+    async def describe_once_still(self, selectors: Mapping[str, str]) -> View:
+        """Return what the window shows, also of a page that goes on to another while it is looked at.
+
+        Chromium shows its own page for a navigation that failed, some time after it told the failure.
 
         Raises:
             UnavailableError: a selector is not valid, or no document came at all.
+            playwright.async_api.Error: the page never stood still.
         """
+        for _ in range(MOST_MOVES):
+            try:
+                return await self._describe(selectors)
+            except Error as error:
+                if _MOVED_ON not in str(error):
+                    raise
+            await self._settle()
+        return await self._describe(selectors)
+
+    async def _settle(self) -> None:
+        with contextlib.suppress(TookTooLong):
+            await self._page.wait_for_load_state("networkidle", timeout=1000 * SETTLE_S)
+
+    async def _describe(self, selectors: Mapping[str, str]) -> View:
         found = await self._page.evaluate(_DESCRIBE, dict(selectors))
         wrong = [selectors[name] for name, elements in found.items() if elements is None]
         if wrong:
