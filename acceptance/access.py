@@ -7,6 +7,7 @@ import contextlib
 import time
 from collections.abc import Awaitable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,10 +15,12 @@ from pydantic import ValidationError
 
 from acceptance.errors import UnavailableError
 from acceptance.facts.base import Fact, LookRecord, Noun, Unavailable
-from acceptance.guard import Guard
+from acceptance.guard import Guard, queries
 from acceptance.ledger import Ledger
 from acceptance.meter import Meter
 from acceptance.secrets import Redactor, Secrets
+from acceptance.sections.compose import Compose
+from acceptance.sections.documenso import Documenso
 from acceptance.target import Target
 from acceptance.transports.browser import Browser
 from acceptance.transports.dns import Resolver
@@ -33,6 +36,9 @@ from acceptance.transports.websocket import WebSocket
 
 if TYPE_CHECKING:
     from acceptance.facts.containers import Containers
+
+_CLOSED = ("browser", "postgres", "documenso", "redis", "registry", "storage", "documents")
+"""Transports that hold a connection, besides the host's, through which some of them go."""
 
 LONGEST_LOOK_S = 150.0
 """A fact that takes longer than this is given up, unless it is the `last` one."""
@@ -75,26 +81,99 @@ class Access:
         self._tasks: dict[str, asyncio.Task[Fact]] = {}
         self._started = time.monotonic()
         self._looks: list[LookRecord] = []
-        self.host = SshHost(
-            target.server, password=self._root_password, authorise=guard.command, ledger=ledger
-        )
+        self._ledger = ledger
         self._sites = {name: Http(public, guard, ledger, name) for name, public in target.sites.items()}
-        self.websocket = WebSocket(target.public, guard, ledger, target.realtime.namespace)
-        self.tls = Tls(target.public, ledger)
-        self.ports = Ports(target, ledger)
-        self.browser = Browser(target.public, target.pages.elsewhere, guard, ledger, self.tls.verified_leaf)
-        self.dns = Resolver(target, ledger)
-        self.registry = Registry(target.registry, self._registry_password, ledger)
-        self.postgres = Database(
-            target.postgres, self._postgres_tunnel, lambda: self.secret(target.postgres.password), ledger
+
+    @cached_property
+    def host(self) -> SshHost:
+        """The server behind SSH."""
+        return SshHost(
+            self.target.server,
+            password=self._root_password,
+            authorise=self.guard.command,
+            ledger=self._ledger,
         )
-        self.redis = Queue(self._redis_tunnel, target.redis.user, self._redis_password, ledger)
-        self.storage = ObjectStore(target.storage, self.secret, ledger)
+
+    @cached_property
+    def websocket(self) -> WebSocket:
+        """Websockets to the CRM's public name."""
+        return WebSocket(self.target.public, self.guard, self._ledger, self.target.realtime.namespace)
+
+    @cached_property
+    def tls(self) -> Tls:
+        """TLS handshakes with the CRM's public name."""
+        return Tls(self.target.public, self._ledger)
+
+    @cached_property
+    def ports(self) -> Ports:
+        """Bare connections to the server."""
+        return Ports(self.target, self._ledger)
+
+    @cached_property
+    def browser(self) -> Browser:
+        """A browser that shows the CRM's pages."""
+        target = self.target
+        return Browser(
+            target.public, target.pages.elsewhere, self.guard, self._ledger, self.tls.verified_leaf
+        )
+
+    @cached_property
+    def dns(self) -> Resolver:
+        """Questions to the name system."""
+        return Resolver(self.target, self._ledger)
+
+    @cached_property
+    def registry(self) -> Registry:
+        """The container registry."""
+        return Registry(self.target.registry, self._registry_password, self._ledger)
+
+    @cached_property
+    def postgres(self) -> Database:
+        """The CRM's database."""
+        settings = self.target.postgres
+        return Database(settings, self._postgres_tunnel, lambda: self.secret(settings.password), self._ledger)
+
+    @cached_property
+    def documenso(self) -> Database:
+        """Documenso's database.
+
+        Raises:
+            UnavailableError: the target does not describe it.
+        """
+        settings = described(self.target).database
+        if settings is None:
+            raise UnavailableError("the target file has no [documenso.database]", "describe it there")
+        return Database(
+            settings,
+            self._documenso_tunnel,
+            lambda: self.secret(settings.password),
+            self._ledger,
+            of=queries.DOCUMENSO,
+            direct=settings.connect,
+        )
+
+    @cached_property
+    def redis(self) -> Queue:
+        """The CRM's Redis."""
+        return Queue(self._redis_tunnel, self.target.redis.user, self._redis_password, self._ledger)
+
+    @cached_property
+    def storage(self) -> ObjectStore:
+        """The CRM's bucket."""
+        return ObjectStore(self.target.storage, self.secret, self._ledger)
+
+    @cached_property
+    def documents(self) -> ObjectStore:
+        """Documenso's bucket."""
+        documenso = self.target.documenso
+        return ObjectStore(
+            documenso.storage if documenso else None, self.secret, self._ledger, of="documenso.storage"
+        )
 
     @property
     def http(self) -> Http:
         """HTTP to the CRM's public name."""
-        return self._sites["crm"]
+        return self.site("crm")
 
     @property
     def redactor(self) -> Redactor:
@@ -111,6 +190,12 @@ class Access:
         )
         return tuple(sorted(told, key=lambda look: (look.started_s, look.fact)))
 
+    @property
+    def visits(self) -> tuple[int, int, int]:
+        """How often the server was logged in to, asked in a round trip, and sampled while watching."""
+        host: SshHost | None = self.__dict__.get("host")
+        return (host.logins, host.round_trips, host.samples) if host else (0, 0, 0)
+
     def site(self, name: str) -> Http:
         """Return HTTP to one of the target's public names.
 
@@ -118,7 +203,8 @@ class Access:
             UnavailableError: the target does not say where it is.
         """
         if name not in self._sites:
-            raise UnavailableError(f"the target file has no [{name}]", f"describe it there: [{name}]")
+            section = {"crm": "public", "documenso": "documenso.public"}.get(name, name)
+            raise UnavailableError(f"the target file has no [{section}]", f"describe it there: [{section}]")
         return self._sites[name]
 
     def secret(self, reference: str) -> str:
@@ -155,9 +241,22 @@ class Access:
     async def _redis_tunnel(self) -> Path:
         return await self._tunnel("redis", self.target.redis.port)
 
-    async def _tunnel(self, kind: str, port: int) -> Path:
-        containers: Containers = await self.fact("containers")  # type: ignore[assignment]
-        address = containers.address(self.target.compose.of_kind(kind).name)
+    async def _documenso_tunnel(self) -> Path:
+        documenso = described(self.target)
+        if documenso.compose is None or documenso.database is None:
+            raise UnavailableError(
+                "the target file does not say how Documenso's database is reached",
+                "describe [documenso.compose], or say documenso.database.connect",
+            )
+        return await self._tunnel(
+            "postgres", documenso.database.port, "documenso_containers", documenso.compose
+        )
+
+    async def _tunnel(
+        self, kind: str, port: int, noun: str = "containers", compose: Compose | None = None
+    ) -> Path:
+        containers: Containers = await self.fact(noun)  # type: ignore[assignment]
+        address = containers.address((compose or self.target.compose).of_kind(kind).name)
         return await self.host.forward(address, port)
 
     async def fact(self, name: str) -> Fact:
@@ -180,7 +279,8 @@ class Access:
             noun = self._nouns[name]
             for needed in noun.needs:
                 self._task(needed)
-            collector = self.host.collector() if noun.host else contextlib.nullcontext()
+            reached = noun.host and self.target.has("server")
+            collector = self.host.collector() if reached else contextlib.nullcontext()
             self._tasks[name] = asyncio.create_task(self._collect(noun, collector), name=name)
         return self._tasks[name]
 
@@ -279,17 +379,24 @@ class Access:
         for task in self._tasks.values():
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        used = [self.__dict__[name] for name in _CLOSED if name in self.__dict__]
         await asyncio.gather(
-            *(site.close() for site in self._sites.values()),
-            self.browser.close(),
-            self.postgres.close(),
-            self.redis.close(),
-            self.registry.close(),
-            self.storage.close(),
-            return_exceptions=True,
+            *(transport.close() for transport in (*self._sites.values(), *used)), return_exceptions=True
         )
-        await self.host.close()
+        if "host" in self.__dict__:
+            await self.host.close()
 
 
 async def _already(fact: Fact) -> Fact:
     return fact
+
+
+def described(target: Target) -> Documenso:
+    """Return what the target says of Documenso.
+
+    Raises:
+        UnavailableError: nothing.
+    """
+    if target.documenso is None:
+        raise UnavailableError("the target file has no [documenso]", "describe it there: [documenso]")
+    return target.documenso

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from acceptance import cli_annotate, cli_commands, cli_cutover, cli_doctor, cli_evidence, cli_replay
-from acceptance.errors import UsageError
+from acceptance.errors import UnavailableError, UsageError
 from acceptance.options import REHEARSED_STAGE
 
 USAGE = 4
@@ -28,6 +28,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(options.run(options))
     except UsageError as error:
         print(f"acceptance: {error}", file=sys.stderr)  # noqa: T201
+        return USAGE
+    except UnavailableError as error:
+        print(f"acceptance: {error.reason}; {error.remedy}.", file=sys.stderr)  # noqa: T201
         return USAGE
     except KeyboardInterrupt:
         return INTERRUPTED

@@ -108,8 +108,8 @@ def _by_transport(listed: Iterable[Declaration]) -> Iterator[tuple[str, list[Dec
 def _preface(target: Target) -> Iterator[str]:
     yield f"Everything the acceptance suite may do to the target {target.name}; nothing else is sent."
     yield "Each entry is a read, or an action that is refused without an approval for the target and the run."
-    server = target.server
-    yield f"The login is {server.user}@{server.address}; privileged commands run as {root_by(target)}."
+    if target.login:
+        yield f"The login is {target.login}; privileged commands run as {root_by(target)}."
     yield "A `<…>` is learned on the way and passed as an argument, never as part of a script."
     yield ""
     yield "Actions that need approval:"

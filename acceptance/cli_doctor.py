@@ -93,7 +93,7 @@ def document(target: Target, found: Examination) -> dict[str, Any]:
 
 def text(target: Target, found: Examination) -> str:
     """Return the same for people, 80 columns wide; pure."""
-    lines = [f"{target.name}: {target.public.name}, {target.server.address}", "", "Sources"]
+    lines = [f"{target.name}: {', '.join(filter(None, (target.known_as, target.login)))}", "", "Sources"]
     lines += [line for finding in found.findings.values() for line in _source(finding)]
     lines += ["", "Gates"]
     lines += [line for gate in found.gates for line in _gate(gate, found)]

@@ -147,7 +147,7 @@ def _hasty(target: Target) -> Target:
     def shorter(part: Any) -> Any:  # noqa: ANN401 - any section
         if not isinstance(part, BaseModel):
             return part
-        values = {name: shorter(getattr(part, name)) for name in type(part).model_fields}
+        values = {name: shorter(part.__dict__[name]) for name in type(part).model_fields}
         if "timeout_s" in values:
             values["timeout_s"] = min(values["timeout_s"], SHORT_S)
         return part.model_copy(update=values)

@@ -256,11 +256,10 @@ class GateRun:
         judged, path = self.target, self._observer.path
         if judged is None:
             return TargetRecord(name=self.name, public_name="", server="", file="")
-        server = judged.server
         return TargetRecord(
             name=self.name,
-            public_name=judged.public.name,
-            server=f"{server.user}@{server.address}:{server.port}",
+            public_name=judged.known_as,
+            server=f"{judged.login}:{judged.server.port}" if judged.login else "",
             file=path.name if path else "",
         )
 

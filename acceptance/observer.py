@@ -13,7 +13,7 @@ from testinfra.host import Host
 
 from acceptance import target
 from acceptance.access import Access
-from acceptance.errors import UnavailableError
+from acceptance.errors import UnavailableError, UsageError
 from acceptance.evidence.stored import StoredBundle
 from acceptance.facts.base import Fact, LookRecord, Noun, Unavailable
 from acceptance.guard import Approvals, Guard, actions, declared_actions
@@ -106,7 +106,11 @@ class Observer(Protocol):
 
 
 class Live:
-    """Looks at the target itself; boots a rehearsal first if that is the target."""
+    """Looks at the target itself; boots a rehearsal first if that is the target.
+
+    Raises:
+        UsageError: there is no such target, its file is wrong, or nobody answers for what is approved.
+    """
 
     def __init__(self, options: Options, redactor: Redactor) -> None:
         self.target: Target | None = None
@@ -129,9 +133,18 @@ class Live:
         elif options.stage is None:
             self.stage = REHEARSED_STAGE
 
+    def _demand_an_approver(self, judged: Target) -> None:
+        options = self._options
+        if options.approve and not options.approved_by.strip() and not judged.rehearsal:
+            raise UsageError(
+                f"--approve {', '.join(options.approve)}: {judged.name} is no rehearsal; say who approved it "
+                "with --approved-by NAME."
+            )
+
     def _load(self, path: Path) -> Target:
         self.path = path
         self.target = target.load(path)
+        self._demand_an_approver(self.target)
         self._secrets.foresee(self.target.model_dump(mode="json"))
         return self.target
 
@@ -184,14 +197,15 @@ class Live:
             facts = self._loop.run(access.collect(wanted))
         except KeyboardInterrupt:
             facts, interrupted = self._loop.run(access.salvage(wanted)), True
+        logins, round_trips, samples = access.visits
         return Observed(
             facts=facts,
             looks=access.looks,
             pictures=dict(sorted(access.pictures.items())),
             withheld=access.withheld,
-            logins=access.host.logins,
-            round_trips=access.host.round_trips,
-            samples=access.host.samples,
+            logins=logins,
+            round_trips=round_trips,
+            samples=samples,
             fingerprint_key_id=self._secrets.key_id,
             interrupted=interrupted,
         )

@@ -23,7 +23,7 @@ class Options:
     Attributes:
         target: name or file of the target; `REHEARSAL` boots one for the run.
         approve: the actions approved for this run.
-        approved_by, ticket: who approved them and for what.
+        approved_by, ticket: who approved them and for what; a target that is no rehearsal needs who.
         no_approvals: approve nothing, not even on a rehearsal.
         reports: where the run's directory is made.
         waivers: the waivers file.

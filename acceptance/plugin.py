@@ -72,7 +72,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="DIR",
         help="where the run's directory is made",
     )
-    group.addoption("--approved-by", default=Options.approved_by, metavar="NAME", help="who approved")
+    group.addoption(
+        "--approved-by",
+        default=Options.approved_by,
+        metavar="NAME",
+        help="who approved; --approve needs it for a target that is no rehearsal",
+    )
     group.addoption(
         "--ticket", default=Options.ticket, metavar="TEXT", help="what the approval is recorded under"
     )

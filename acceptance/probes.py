@@ -68,7 +68,7 @@ def all_of(target: Target, position: Position) -> Iterator[Source]:
     def needing(section: str, *names: str) -> tuple[str, ...]:
         return (*names, *(f"secret.{key}" for key in secrets if key.startswith(f"{section}.")))
 
-    way_up = target.server.privilege.method != "none"
+    way_up = not target.has("server") or target.server.privilege.method != "none"
     yield Source(STAGE, "stage of the cutover", (), _stage(position))
     yield Source(sources.MANIFEST, "schema manifest", (), _locally(_manifest))
     yield Source(sources.DOCUMENTS, "documents", (), _locally(_documents))
@@ -97,7 +97,7 @@ def all_of(target: Target, position: Position) -> Iterator[Source]:
 def _references(section: BaseModel, prefix: str = "") -> Iterator[tuple[str, str]]:
     """Return each reference to a secret with its dotted key."""
     for name in type(section).model_fields:
-        value = getattr(section, name)
+        value = section.__dict__[name]
         if isinstance(value, BaseModel):
             yield from _references(value, f"{prefix}{name}.")
         elif isinstance(value, str) and re.match(REFERENCE, value):

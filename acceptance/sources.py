@@ -135,7 +135,7 @@ class _Walk:
             self._use(value.command)
         elif isinstance(value, Command):
             self.sources |= {ROOT} if value.privileged else set()
-            self.sources |= {ENGINE} if any(one.key == _DOCKER for one in value.parameters) else set()
+            self.sources |= {ENGINE} if any(_DOCKER in one.keys for one in value.parameters) else set()
         elif (inspect.isfunction(value) or inspect.isclass(value)) and value.__module__.startswith(_FACTS):
             self.function(inspect.getmodule(value), value.__name__)
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeVar
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
-from acceptance.errors import UsageError
+from acceptance.errors import UnavailableError, UsageError
 from acceptance.sections.base import (
     AbsolutePath,
     Endpoint,
@@ -18,8 +18,12 @@ from acceptance.sections.base import (
     SecretReference,
     Section,
 )
+from acceptance.sections.bucket import Bucket
+from acceptance.sections.compose import Compose
+from acceptance.sections.database import Database
 from acceptance.sections.deploy import Deploy
 from acceptance.sections.dns import Dns, Which
+from acceptance.sections.documenso import Documenso
 from acceptance.sections.gitea import Gitea
 from acceptance.sections.host import Host
 from acceptance.sections.outside import Outside
@@ -122,106 +126,6 @@ class Tls(Section):
     min_days: int = 21
 
 
-class PublishedPort(Section):
-    """A container port that must be reachable on the host."""
-
-    container: Port
-    host: Port
-
-
-class Volume(Section):
-    """A named volume that must be mounted: its name in the compose file and where."""
-
-    name: str
-    destination: AbsolutePath
-
-
-class Service(Section):
-    """One service of the compose file.
-
-    Attributes:
-        image: the reference that must run.
-        built: True if our CI builds it; then its digest is compared with the registry's, and all
-            built images must come from one commit.
-        env_file: True if it gets every variable of the .env file.
-        kind: what its log looks like.
-    """
-
-    name: str
-    image: str
-    kind: Literal["app", "worker", "postgres", "redis", "other"] = "other"
-    built: bool = False
-    env_file: bool = False
-    ports: tuple[PublishedPort, ...] = ()
-    volumes: tuple[Volume, ...] = ()
-
-
-class Compose(Section):
-    """The deployed stack.
-
-    Attributes:
-        interpolation_only: variables of the .env file that only the compose file itself uses.
-        commit: the commit that is deployed, if the operator wants it compared.
-    """
-
-    project: str
-    directory: AbsolutePath
-    env_file: str = ".env"
-    interpolation_only: tuple[str, ...] = ()
-    commit: str | None = None
-    services: tuple[Service, ...] = Field(min_length=1)
-
-    @property
-    def env_path(self) -> str:
-        """The .env file's absolute path."""
-        return f"{self.directory}/{self.env_file}"
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The services' names."""
-        return tuple(service.name for service in self.services)
-
-    @property
-    def app_port(self) -> int | None:
-        """The host port on which the application is published; None if the target declares none."""
-        ports = [port.host for service in self.services if service.kind == "app" for port in service.ports]
-        return ports[0] if ports else None
-
-    @property
-    def built_names(self) -> tuple[str, ...]:
-        """The names of the services whose images our CI builds."""
-        return tuple(service.name for service in self.services if service.built)
-
-    @property
-    def published(self) -> tuple[str, ...]:
-        """The declared port mappings, for people."""
-        return tuple(
-            f"{service.name} {port.host}→{port.container}"
-            for service in self.services
-            for port in service.ports
-        )
-
-    @property
-    def mounted(self) -> tuple[str, ...]:
-        """The declared volumes and where they must be mounted, for people."""
-        return tuple(
-            f"{service.name} {volume.name} on {volume.destination}"
-            for service in self.services
-            for volume in service.volumes
-        )
-
-    def of_kind(self, kind: str) -> Service:
-        """Return the service of that kind.
-
-        Raises:
-            KeyError: none is declared; the target file's validation prevents it.
-        """
-        for service in self.services:
-            if service.kind == kind:
-                return service
-        raise KeyError(kind)
-
-
 class Registry(Section):
     """The container registry, asked by the operator's machine.
 
@@ -317,19 +221,10 @@ class Pages(Section):
     elsewhere: tuple[str, ...] = ()
 
 
-class Postgres(Section):
-    """The CRM's database, reached through an SSH tunnel to its container.
-
-    Attributes:
-        major: the PostgreSQL major the plan declares.
-        user: a role that cannot write, where there is one.
-    """
+class Postgres(Database):
+    """The CRM's database, reached through an SSH tunnel to its container."""
 
     major: int = 16
-    port: Port = 5432
-    database: str
-    user: str
-    password: SecretReference
 
 
 class Admins(Section):
@@ -408,38 +303,21 @@ class StorageVariables(Section):
     secret_key: str = "S3_SECRET_KEY"
 
 
-class Storage(Section):
-    """The S3 storage of the CRM's files, asked by the operator's machine.
+class Storage(Bucket):
+    """The S3 storage of the CRM's files.
 
     Attributes:
-        endpoint: its address, `https://` and nothing behind the name or port.
-        connect: where that really is today.
-        access_key, secret_key: the operator's; best are keys that can only read.
         backends: values of the setting that mean this storage.
         sample: how many files are looked up, if there are more.
         seed: draws the same files as a former run; by default each run draws others.
-        timeout_s: for connecting, and for each wait for an answer.
     """
 
-    endpoint: str = Field(pattern=r"^https://[A-Za-z0-9.-]+(:[0-9]+)?$")
-    connect: Endpoint | None = None
-    ca_file: str | None = None
-    region: str
-    bucket: str
-    access_key: SecretReference
-    secret_key: SecretReference
     backends: tuple[str, ...] = Field(default=("s3",), min_length=1)
     sample: int = Field(default=200, ge=200)
     seed: str | None = None
-    timeout_s: float = Field(default=10, gt=0)
     setting: StorageSetting = StorageSetting()
     files: StorageFiles = StorageFiles()
     variables: StorageVariables = StorageVariables()
-
-    @property
-    def host(self) -> str:
-        """The endpoint's name, without its port."""
-        return self.endpoint.removeprefix("https://").partition(":")[0]
 
 
 class Logs(Section):
@@ -447,6 +325,28 @@ class Logs(Section):
 
     max_bytes: int = Field(default=64 * 1024 * 1024, gt=0, le=LONGEST_LOG)
     storm: int = Field(default=20, description="refused connections that make a storm")
+
+
+T = TypeVar("T")
+
+if TYPE_CHECKING:
+    Needed = Annotated[T, "may be left out"]
+else:
+
+    class Needed:
+        """A section that may be left out, though whoever asks for it needs it: `Needed[Server]`."""
+
+        def __class_getitem__(cls, section: Any) -> Any:  # noqa: ANN401 - a type
+            """Return the type that pydantic sees."""
+            return section | None
+
+
+def _left_out() -> Any:  # noqa: ANN401 - stands for any section
+    return None
+
+
+NEEDED: Final = ("server", "public", "nginx", "compose", "health", "postgres")
+"""The sections of the CRM, which a target that describes Documenso alone leaves out."""
 
 
 class Target(Section):
@@ -467,22 +367,22 @@ class Target(Section):
     assumed: tuple[str, ...] = ()
     stage: int | None = Field(default=None, ge=0, le=5)
     documents: tuple[str, ...] = ()
-    server: Server
+    server: Needed[Server] = Field(default_factory=_left_out)
     host: Host = Host()
     outside: Outside = Outside()
-    public: Public
+    public: Needed[Public] = Field(default_factory=_left_out)
     dns: Dns = Dns()
-    nginx: Nginx
+    nginx: Needed[Nginx] = Field(default_factory=_left_out)
     tls: Tls = Tls()
-    compose: Compose
+    compose: Needed[Compose] = Field(default_factory=_left_out)
     deploy: Deploy = Deploy()
     registry: Registry = Registry()
-    health: Health
+    health: Needed[Health] = Field(default_factory=_left_out)
     realtime: Realtime = Realtime()
     sign_in: SignIn | None = None
     api: Api = Api()
     pages: Pages = Pages()
-    postgres: Postgres
+    postgres: Needed[Postgres] = Field(default_factory=_left_out)
     database_schema: DatabaseSchema = DatabaseSchema()
     port_settings: PortSettings = PortSettings()
     redis: Redis = Redis()
@@ -490,8 +390,34 @@ class Target(Section):
     storage: Storage | None = None
     gitea: Gitea | None = None
     website: Website | None = None
+    documenso: Documenso | None = None
     logs: Logs = Logs()
     watch: Watch = Watch()
+
+    if not TYPE_CHECKING:
+
+        def __getattribute__(self, name: str) -> Any:  # noqa: ANN401 - any field's
+            """Return an attribute.
+
+            Raises:
+                UnavailableError: it is a section that the file leaves out and the asker needs.
+            """
+            value = super().__getattribute__(name)
+            if value is None and name in NEEDED:
+                raise UnavailableError(f"the target file has no [{name}]", f"describe it there: [{name}]")
+            return value
+
+    def has(self, name: str) -> bool:
+        """Tell whether the file has a section, by its key."""
+        return self.__dict__.get(name) is not None
+
+    @model_validator(mode="after")
+    def _something_is_described(self) -> Target:
+        missing = [name for name in NEEDED if not self.has(name)]
+        if missing and not self.documenso:
+            listed = ", ".join(f"[{name}]" for name in missing)
+            raise ValueError(f"it has no {listed}; only a target that has [documenso] can do without")
+        return self
 
     @model_validator(mode="after")
     def _assumed_keys_exist(self) -> Target:
@@ -502,8 +428,10 @@ class Target(Section):
 
     @model_validator(mode="after")
     def _a_rehearsal_is_on_this_machine(self) -> Target:
-        public = [self.public, *([self.website.public] if self.website else [])]
-        places = [self.server.endpoint, *(each.http for each in public), *(each.https for each in public)]
+        public = [each for name, each in self.sites.items() if name != "gitea"]
+        places = [place for each in public for place in (each.http, each.https)]
+        if self.has("server"):
+            places.append(self.server.endpoint)
         outside = [place.address for place in places if not place.address.startswith("127.")]
         if self.rehearsal and outside:
             raise ValueError(
@@ -513,47 +441,64 @@ class Target(Section):
 
     @model_validator(mode="after")
     def _one_service_of_each_kind(self) -> Target:
-        for kind in ("app", "worker", "postgres", "redis"):
+        for kind in ("app", "worker", "postgres", "redis") if self.has("compose") else ():
             count = sum(service.kind == kind for service in self.compose.services)
             if count != 1:
                 raise ValueError(f"compose.services: {count} of kind {kind}, exactly one is needed")
         return self
 
     @property
+    def stacks(self) -> tuple[Compose, ...]:
+        """The compose projects that are described: the CRM's and Documenso's."""
+        own = (self.compose,) if self.has("compose") else ()
+        return own + ((self.documenso.compose,) if self.documenso and self.documenso.compose else ())
+
+    @property
+    def databases(self) -> tuple[Database, ...]:
+        """The databases that are described: the CRM's and Documenso's."""
+        own = (self.postgres,) if self.has("postgres") else ()
+        return own + ((self.documenso.database,) if self.documenso and self.documenso.database else ())
+
+    @property
+    def buckets(self) -> tuple[Bucket, ...]:
+        """The buckets that are described: the CRM's and Documenso's."""
+        own: tuple[Bucket, ...] = (self.storage,) if self.storage else ()
+        return own + ((self.documenso.storage,) if self.documenso and self.documenso.storage else ())
+
+    @property
     def declared_names(self) -> frozenset[str]:
         """Every name that the target declares and a fact may hold; none of them is a secret."""
-        compose, storage, gitea = self.compose, self.storage, self.gitea
+        gitea = self.gitea
         names = {
-            compose.project,
-            *compose.interpolation_only,
-            *(volume.name for service in compose.services for volume in service.volumes),
-            *(
-                f"{compose.project}_{volume.name}"
-                for service in compose.services
-                for volume in service.volumes
-            ),
-            *(f"{compose.project}-{service.name}-1" for service in compose.services),
-            *compose.names,
-            *(service.image for service in compose.services),
-            self.server.address,
-            self.server.user,
+            *(name for compose in self.stacks for name in _names_of(compose)),
+            *((self.server.address, self.server.user) if self.has("server") else ()),
             *(public.name for public in self.sites.values()),
             *self.public_names.values(),
             *self.pages.elsewhere,
-            self.postgres.database,
-            self.postgres.user,
+            *(name for database in self.databases for name in (database.database, database.user)),
             self.redis.user or "",
             *self.worker.queues,
-            *((storage.bucket, storage.region, storage.endpoint) if storage else ()),
+            *(name for each in self.buckets for name in (each.bucket, each.region, each.endpoint)),
             *((gitea.repository, gitea.branch, *gitea.jobs) if gitea else ()),
             *(self.website.containers if self.website else ()),
+            *((self.documenso.image, self.documenso.version) if self.documenso else ()),
         }
         return frozenset(names - {""})
 
     @property
+    def known_as(self) -> str:
+        """The public name that people know the judged system by; empty if none is described."""
+        return next((self.sites[name].name for name in ("crm", "documenso") if name in self.sites), "")
+
+    @property
+    def login(self) -> str:
+        """`USER@ADDRESS` of the server; empty if none is described."""
+        return f"{self.server.user}@{self.server.address}" if self.has("server") else ""
+
+    @property
     def public_names(self) -> dict[Which, str]:
         """The public names whose addresses are judged."""
-        found: dict[Which, str] = {"crm": self.public.name}
+        found: dict[Which, str] = {"crm": self.public.name} if self.has("public") else {}
         if self.dns.documenso:
             found["documenso"] = self.dns.documenso
         if self.storage:
@@ -563,16 +508,31 @@ class Target(Section):
     @property
     def sites(self) -> dict[str, Public]:
         """The public names that requests may be sent to, by what a declared request calls them."""
-        found: dict[str, Public] = {"crm": self.public}
+        found: dict[str, Public] = {"crm": self.public} if self.has("public") else {}
         if self.gitea:
             found["gitea"] = self.gitea
         if self.website:
             found["website"] = self.website.public
+        if self.documenso and self.documenso.public:
+            found["documenso"] = self.documenso.public
         return found
 
     def is_assumed(self, key: str) -> bool:
         """Tell whether the plan leaves this value open (`compose.directory`)."""
         return key in self.assumed
+
+
+def _names_of(compose: Compose) -> tuple[str, ...]:
+    volumes = [volume.name for service in compose.services for volume in service.volumes]
+    return (
+        compose.project,
+        *compose.interpolation_only,
+        *volumes,
+        *(f"{compose.project}_{volume}" for volume in volumes),
+        *(f"{compose.project}-{service.name}-1" for service in compose.services),
+        *compose.names,
+        *(service.image for service in compose.services),
+    )
 
 
 def _has(section: object, parts: list[str]) -> bool:
@@ -581,7 +541,7 @@ def _has(section: object, parts: list[str]) -> bool:
             section = section[0]
         if not isinstance(section, BaseModel) or part not in type(section).model_fields:
             return False
-        section = getattr(section, part)
+        section = section.__dict__[part]
     return True
 
 

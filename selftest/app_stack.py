@@ -152,14 +152,21 @@ def client(process: Process, **headers: str) -> httpx.Client:
 @contextmanager
 def running() -> Iterator[Stack]:
     """Boot PostgreSQL and Redis, loaded with the seed; end everything that was started."""
+    with database() as stack:
+        _start_redis(stack)
+        seed.load(stack.dsn, admin_email=EMAIL, admin_password=PASSWORD, files=[_file()])
+        yield stack
+
+
+@contextmanager
+def database() -> Iterator[Stack]:
+    """Boot PostgreSQL alone, with nothing in it; end everything that was started."""
     directory = Path(tempfile.mkdtemp(prefix="apps-"))
     directory.chmod(0o755)
     net = free_net()
     stack = Stack(directory, net, "", "", directory / "postgres.log")
     try:
         _start_postgres(stack)
-        _start_redis(stack)
-        seed.load(stack.dsn, admin_email=EMAIL, admin_password=PASSWORD, files=[_file()])
         yield stack
     finally:
         for process in reversed(stack.processes):

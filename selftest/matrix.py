@@ -15,7 +15,7 @@ from acceptance import checklist, guard, judge
 from acceptance import target as targets
 from acceptance.access import Access
 from acceptance.evidence.record import CheckRecord
-from acceptance.facts.base import Fact, Unavailable
+from acceptance.facts.base import Fact, Noun, Unavailable
 from acceptance.facts.catalogue import NOUNS
 from acceptance.ledger import Ledger
 from acceptance.meter import Meter
@@ -116,6 +116,11 @@ def outcomes(records: Mapping[str, list[CheckRecord]]) -> dict[str, Outcome]:
 def nouns_of(check: judge.Check) -> tuple[str, ...]:
     """Return the names of the facts that a check takes."""
     return tuple(name for name in inspect.signature(check).parameters if name in NOUNS)
+
+
+def of_documenso(noun: Noun) -> bool:
+    """Tell whether a noun is one of Documenso's, which a rehearsal without Documenso cannot show."""
+    return noun.collect.__module__.startswith("acceptance.facts.documenso")
 
 
 def item_of(check: judge.Check) -> str:

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 from acceptance import target
 from rehearsal.client import Rehearsal
+from rehearsal.namespace import REPOSITORY
 from rehearsal.site import Credentials, Site
 
 _KNOWN = ("redis_password", "s3_access_key", "s3_secret_key", "admin_password", "intake_secret")
+
+
+def as_ordinary_user(*argv: str) -> list[str]:
+    """Return the command line that runs `argv` as an ordinary user; as such a user it is `argv` itself."""
+    return [sys.executable, str(REPOSITORY / "tools" / "as_user.py"), *argv] if os.getuid() == 0 else [*argv]
 
 
 def site_of(rehearsal: Rehearsal) -> Site:

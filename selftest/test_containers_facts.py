@@ -25,7 +25,7 @@ from acceptance.facts.log_patterns import ErrorKind
 from acceptance.facts.registry import Registry, parse
 from acceptance.guard.commands import Call
 from acceptance.secrets import Redactor, Secrets
-from acceptance.target import Compose, Service
+from acceptance.sections.compose import Compose, Service
 from acceptance.transports.host import Result
 
 RECORDINGS = Path(__file__).parent / "recordings"

@@ -99,7 +99,7 @@ def test_everything_can_be_judged_in_the_staging_directory(target: Target, tmp_p
     assert isinstance(deploy, Deploy)
     assert deploy.said_of_place == f"the staging directory {target.compose.directory}, as nothing runs yet"
     assert isinstance(access, StorageAccess)
-    assert access.origin == f"{target.compose.directory}/.env"
+    assert access.origin == f"{target.compose.directory}/.env and docker-compose.prod.yml (crm-app)"
     assert look.round_trips == 1
 
 

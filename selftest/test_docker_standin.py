@@ -23,7 +23,7 @@ from rehearsal.host.daemon import HostTools
 from rehearsal.runtime.process import Runtime, Unit
 from rehearsal.runtime.spec import Container, Image, Mount, Program, Published
 from rehearsal.site import Credentials, Site, free_net
-from selftest.ordinary_user import command as as_ordinary_user
+from selftest.rehearsed import as_ordinary_user
 
 RECORDINGS = Path(__file__).parent / "recordings" / "docker"
 IMAGE = Image(

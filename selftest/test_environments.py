@@ -27,7 +27,7 @@ from acceptance.facts.environments import BLANK, UNSET, Environment, Environment
 from acceptance.facts.shape import look_at
 from acceptance.guard.commands import CONTAINERS_INSPECT, WEBSITE_CONTAINER, Call
 from acceptance.secrets import Redactor, Secrets
-from acceptance.sections.website import WebsiteEnvironment
+from acceptance.sections.environment import EnvironmentSource
 from acceptance.target import Target
 from acceptance.transports.host import Result
 from rehearsal.client import Rehearsal
@@ -326,7 +326,7 @@ def look(tmp_path: Path, *containers: dict[str, Any], assumed: bool = False, **w
     """Collect, with deploy and staging directory below a temporary one."""
     compose = PRODUCTION.compose.model_copy(update={"directory": str(tmp_path / "deploy")})
     assert PRODUCTION.website is not None
-    place = WebsiteEnvironment(**(where or {"container": "website-website-1"}))
+    place = EnvironmentSource(**(where or {"container": "website-website-1"}))
     target = PRODUCTION.model_copy(
         update={
             "compose": compose,
@@ -398,6 +398,57 @@ def test_a_file_is_read_as_compose_reads_it(tmp_path: Path) -> None:
         crm.state("EMAIL_REDIRECT_TO")
 
 
+COMPOSE = """\
+x-app: &app
+  env_file: .env
+services:
+  crm-app:
+    <<: *app
+    environment:
+      DATABASE_URL: postgresql://crm:${POSTGRES_PASSWORD}@postgres:5432/crm
+      EMAIL_REDIRECT_TO:
+      SMTP_HOST: ${RELAY}
+  crm-worker:
+    environment: ["EMAIL_REDIRECT_TO=dev@portnimara.com", "APP_URL=$ADDRESS"]
+"""
+
+
+def test_before_the_first_deploy_the_compose_file_has_a_say(tmp_path: Path) -> None:
+    values = "ADDRESS=https://crm.portnimara.com\nAPP_URL=${ADDRESS}/\nDATABASE_URL=\n"
+    write(tmp_path / "deploy" / ".env", f"{values}POSTGRES_PASSWORD={SECRET}\n")
+    write(tmp_path / "deploy" / "docker-compose.prod.yml", COMPOSE)
+    seen = look(tmp_path)
+    app, worker = known(seen.crm), known(seen.worker)
+    assert app.place == f"{tmp_path}/deploy/.env and docker-compose.prod.yml (crm-app)"
+    assert app.trouble(CRM.variable["APP_URL"], PRODUCTION) == "a trailing slash"
+    assert app.trouble(CRM.variable["DATABASE_URL"], PRODUCTION) == ""
+    assert app.weaknesses(*CRM.secrets[0]) == ()
+    for name in ("EMAIL_REDIRECT_TO", "SMTP_HOST"):
+        with pytest.raises(UnavailableError, match="depends on the shell"):
+            app.state(name)
+    assert worker.state_among_others("EMAIL_REDIRECT_TO") == "set"
+    assert worker.trouble(CRM.variable["APP_URL"], PRODUCTION) == ""
+    assert (worker.count, worker.state("DATABASE_URL")) == (2, UNSET)
+    assert SECRET not in seen.model_dump_json()
+
+
+@pytest.mark.parametrize(
+    ("compose", "why"),
+    [
+        (COMPOSE.replace("  env_file: .env", "  env_file: [.env, more.env]"), "also gets .* more.env"),
+        (COMPOSE.replace(" .env", " [{path: .env, format: raw}]"), "format of its own"),
+        (COMPOSE.replace("crm-app:", "other:"), "does not say by itself"),
+        (f"include: [more.yml]\n{COMPOSE}", "does not say by itself"),
+        ("services: [", "line 1"),
+    ],
+)
+def test_what_the_compose_file_leaves_open_is_unknown(tmp_path: Path, compose: str, why: str) -> None:
+    write(tmp_path / "deploy" / ".env", "APP_URL=https://crm.portnimara.com\n")
+    write(tmp_path / "deploy" / "docker-compose.prod.yml", compose)
+    with pytest.raises(UnavailableError, match=why):
+        known(look(tmp_path).crm)
+
+
 def test_what_compose_refuses_is_unknown(tmp_path: Path) -> None:
     write(tmp_path / "deploy" / ".env", f"BETTER_AUTH_SECRET='{SECRET}\n")
     with pytest.raises(UnavailableError, match=r"line 1: .* Docker Compose refuses the file") as caught:
@@ -433,7 +484,7 @@ def test_a_website_that_is_not_there_is_unknown(tmp_path: Path, where: dict[str,
 def test_a_local_file_is_read_though_the_server_cannot_be(tmp_path: Path) -> None:
     path = write(tmp_path / ".env", "CRM_BERTHS_ENABLED=true\n")
     assert PRODUCTION.website is not None
-    website = PRODUCTION.website.model_copy(update={"environment": WebsiteEnvironment(local_file=str(path))})
+    website = PRODUCTION.website.model_copy(update={"environment": EnvironmentSource(local_file=str(path))})
     target = PRODUCTION.model_copy(update={"website": website})
     problem = UnavailableError("no SSH login")
     access = FakeAccess(target, FakeHost([], tmp_path, problem=problem))
@@ -447,7 +498,7 @@ def test_the_servers_files_are_read_as_root(rehearsal: Rehearsal, tmp_path: Path
     target = targets.load(rehearsal.target_file)
     assert target.website is not None
     path = str(Path(target.compose.directory).parent / "website" / ".env")
-    website = target.website.model_copy(update={"environment": WebsiteEnvironment(env_file=path)})
+    website = target.website.model_copy(update={"environment": EnvironmentSource(env_file=path)})
     observer = matrix.Observer(target.model_copy(update={"website": website}), tmp_path)
     first, second = (observer.look({"environments"}).facts["environments"] for _ in range(2))
     assert isinstance(first, Environments)

@@ -56,6 +56,7 @@ from acceptance.target import Server, Target
 from acceptance.transports.ssh import SshHost
 from rehearsal.client import Rehearsal, boot
 from rehearsal.services import postgres
+from selftest import matrix
 from selftest.matrix import Observer
 from selftest.rehearsed import site_of
 
@@ -267,6 +268,19 @@ def test_an_approval_is_recorded_with_its_approver_and_ticket(rehearsal: Rehears
     assert ledger.count('"kind": "mutation"') == 1
 
 
+@pytest.mark.parametrize("name", [(), ("--approved-by", " ")])
+def test_nothing_is_approved_for_a_real_target_by_nobody(tmp_path: Path, name: tuple[str, ...]) -> None:
+    reports = tmp_path / "reports"
+    words = ("--target", "production", "--approve", "sign-in", "--reports", str(reports), *name)
+    done = subprocess.run([*GATE, *words], cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert done.returncode == 4
+    assert done.stderr.splitlines() == [
+        "ERROR: --approve sign-in: production is no rehearsal; say who approved it with --approved-by NAME.",
+        "",
+    ]
+    assert not reports.exists()
+
+
 def test_on_a_terminal_each_action_that_is_needed_is_asked_for(rehearsal: Rehearsal, tmp_path: Path) -> None:
     judged = other_target(rehearsal, tmp_path, not_a_rehearsal)
     shown = at_a_terminal(
@@ -380,7 +394,7 @@ def helped(rehearsal: Rehearsal, tmp_path_factory: pytest.TempPathFactory) -> Ta
 
 @as_root
 def test_the_helper_is_enough_for_every_privileged_fact(helped: Target, tmp_path: Path) -> None:
-    on_the_server = [name for name, noun in NOUNS.items() if noun.host]
+    on_the_server = [name for name, noun in NOUNS.items() if noun.host and not matrix.of_documenso(noun)]
     look = Observer(helped, tmp_path).look(["watch", *on_the_server])
     assert not [fact for fact in look.facts.values() if isinstance(fact, Unavailable)]
     book = Book(tmp_path)

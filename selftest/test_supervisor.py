@@ -22,7 +22,7 @@ from acceptance.errors import UsageError
 from rehearsal.client import Rehearsal, attach, boot
 from rehearsal.runtime.process import RehearsalError
 from rehearsal.stack import Step, run_steps
-from selftest.ordinary_user import command as as_ordinary_user
+from selftest.rehearsed import as_ordinary_user
 from selftest.test_docker_standin import eventually
 
 REPOSITORY = Path(__file__).resolve().parent.parent

@@ -17,7 +17,7 @@ from pathlib import Path
 from rehearsal.namespace import make_private, replace_file
 
 PROJECT = Path(__file__).resolve().parent.parent
-ENVIRONMENT = PROJECT / ".venv"
+ENVIRONMENT = Path(sys.prefix)
 NAME = "ordinary"
 UID = 61500
 ACCOUNT_FILES = {
@@ -38,7 +38,8 @@ def prepare(work: Path) -> None:
     (work / "home").mkdir(mode=0o700)
     copy = work / "project"
     shutil.copytree(PROJECT, copy, symlinks=True, ignore=_left_out)
-    (copy / ENVIRONMENT.name).mkdir()
+    if ENVIRONMENT.is_relative_to(PROJECT):
+        (copy / ENVIRONMENT.relative_to(PROJECT)).mkdir(parents=True, exist_ok=True)
     for path in (work / "home", copy, *copy.rglob("*")):
         os.chown(path, UID, UID, follow_symlinks=False)
     for name, line in ACCOUNT_FILES.items():
@@ -63,7 +64,8 @@ def become(work: Path) -> None:
     make_private([Path(sys.base_prefix), ENVIRONMENT, PROJECT, work])
     environment = os.open(ENVIRONMENT, os.O_PATH)
     replace_file(PROJECT, work / "project")
-    replace_file(ENVIRONMENT, Path(f"/proc/self/fd/{environment}"))
+    if ENVIRONMENT.is_relative_to(PROJECT):
+        replace_file(ENVIRONMENT, Path(f"/proc/self/fd/{environment}"))
     os.close(environment)
     for name in ACCOUNT_FILES:
         replace_file(Path("/etc", name), work / name)

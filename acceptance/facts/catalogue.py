@@ -11,15 +11,15 @@ from acceptance.facts.base import Noun
 
 
 def _nouns() -> Iterator[tuple[str, Noun]]:
-    for found in pkgutil.iter_modules(facts.__path__):
-        if found.name != __name__.rpartition(".")[2]:
-            noun = getattr(importlib.import_module(f"{facts.__name__}.{found.name}"), "NOUN", None)
+    for found in pkgutil.walk_packages(facts.__path__, f"{facts.__name__}."):
+        if found.name != __name__:
+            noun = getattr(importlib.import_module(found.name), "NOUN", None)
             if noun is not None:
                 yield noun.name, noun
 
 
 NOUNS: dict[str, Noun] = dict(_nouns())
-"""Every noun by its name: the `NOUN` of each module in acceptance/facts."""
+"""Every noun by its name: the `NOUN` of each module in acceptance/facts and below."""
 
 
 def actions_of(names: Iterable[str]) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ import posixpath
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -15,7 +16,8 @@ from acceptance.facts.base import Fact
 from acceptance.facts.env_file import EnvFileError, Lookup, interpolate
 
 if TYPE_CHECKING:
-    from acceptance.target import Service, Target
+    from acceptance.sections.compose import Service
+    from acceptance.target import Target
 
 DEFAULT_NAMES = frozenset({"compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"})
 """Only beside a compose file of such a name does Compose look for an override file by itself."""
@@ -321,6 +323,66 @@ def read(text: str, lookup: Lookup = lambda _: None) -> ComposeFile:
     return ComposeFile(
         whole=not document.get("include"), services=services, volumes=volumes, unclear=tuple(unclear)
     )
+
+
+@dataclass(frozen=True)
+class ServiceVariables:
+    """The variables that a service is given in the file, with their values: no fact.
+
+    Attributes:
+        values: under `environment`; they win over those of the files.
+        inherited: names there that take their values from the shell that starts Compose.
+        env_files: relative to the compose file, or absolute; of equal names the last file's wins.
+    """
+
+    values: dict[str, str]
+    inherited: tuple[str, ...]
+    env_files: tuple[str, ...]
+
+
+def variables(text: str, lookup: Lookup, service: str) -> ServiceVariables:
+    """Return the variables that a compose file gives to a service; pure.
+
+    Args:
+        text: the file's text.
+        lookup: as for `read`.
+        service: its name.
+
+    Raises:
+        ComposeFileError: as for `read`.
+        UnavailableError: some of them stand in another file, or are written in a way that is not known here.
+    """
+    document = _mapping(_document(text, lookup), "the file")
+    body = _mapping(document.get("services"), "services").get(service)
+    if body is None or _mapping(body, service).get("extends") or document.get("include"):
+        raise UnavailableError(f"the compose file does not say by itself what {service} is started with")
+    entries = body.get("env_file") or []
+    if any(isinstance(entry, Mapping) and entry.get("format") for entry in entries):
+        raise UnavailableError(f"{service}.env_file has a format of its own, which is not evaluated")
+    values: dict[str, str] = {}
+    inherited = []
+    for name, value in _assignments(body.get("environment") or {}, f"{service}.environment"):
+        try:
+            found = lookup(name) if value is None else _text(value, f"{service}.environment")
+        except _UnclearError:
+            found = None
+        if found is None:
+            inherited.append(name)
+        else:
+            values[name] = found
+    return ServiceVariables(values, tuple(inherited), _env_files(body, service))
+
+
+def _assignments(given: object, where: str) -> Iterator[tuple[str, object]]:
+    """Return each variable with its value, None if it stands without one."""
+    if isinstance(given, list):
+        for entry in given:
+            if not isinstance(entry, str):
+                raise ComposeFileError(f"{where} holds what is no text")
+            name, equals, value = entry.partition("=")
+            yield name, value if equals else None
+        return
+    yield from _mapping(given, where).items()
 
 
 def _fixed_name(name: str, body: object, unclear: list[str]) -> str:

@@ -16,7 +16,8 @@ from acceptance.guard.commands import CONTAINERS_INSPECT, CONTAINERS_SAMPLE, IMA
 
 if TYPE_CHECKING:
     from acceptance.access import Access
-    from acceptance.target import Service, Target
+    from acceptance.sections.compose import Compose, Service
+    from acceptance.target import Target
     from acceptance.transports.host import Result
 
 REVISION_LABEL = "org.opencontainers.image.revision"
@@ -689,9 +690,14 @@ def read_images(result: Result) -> tuple[Image, ...]:
         raise UnavailableError("docker image inspect: the answer is not what docker prints") from error
 
 
-def inspect_arguments(target: Target) -> tuple[str, str]:
-    """Return the arguments of the declared inspection; whoever asks with them shares one answer."""
-    return target.server.tools.docker, target.compose.project
+def inspect_arguments(target: Target, compose: Compose | None = None) -> tuple[str, str]:
+    """Return the arguments of the declared inspection; whoever asks with them shares one answer.
+
+    Args:
+        target: whose tools are meant.
+        compose: whose project is meant; the CRM's if none is given.
+    """
+    return target.server.tools.docker, (compose or target.compose).project
 
 
 async def collect(access: Access) -> Containers:
@@ -700,14 +706,28 @@ async def collect(access: Access) -> Containers:
     Raises:
         UnavailableError: the engine cannot be asked, or only the assumed project name has no container.
     """
+    return await inspected(access, access.target.compose, "compose")
+
+
+async def inspected(access: Access, compose: Compose, section: str) -> Containers:
+    """Inspect the containers of a compose project, then their images and their state once more.
+
+    Args:
+        access: of the run.
+        compose: describes the project.
+        section: the target file's section that describes the project.
+
+    Raises:
+        UnavailableError: the engine cannot be asked, or only the assumed project name has no container.
+    """
     target = access.target
-    arguments = inspect_arguments(target)
+    arguments = inspect_arguments(target, compose)
     (first,) = await access.host.run(call(CONTAINERS_INSPECT, *arguments))
     at, containers = read(first, access)
-    if not containers and target.is_assumed("compose.project"):
+    if not containers and target.is_assumed(f"{section}.project"):
         raise UnavailableError(
-            f"assumed name not found: no container of compose project {target.compose.project}",
-            "set compose.project in the target file; `docker compose ls` shows the names",
+            f"assumed name not found: no container of compose project {compose.project}",
+            f"set {section}.project in the target file; `docker compose ls` shows the names",
         )
     image_ids = sorted({container.image_id for container in containers})
     later = await access.host.run(
@@ -715,7 +735,7 @@ async def collect(access: Access) -> Containers:
         *([call(IMAGES_INSPECT, target.server.tools.docker, *image_ids)] if image_ids else ()),
     )
     return Containers(
-        project=target.compose.project,
+        project=compose.project,
         at=at,
         all=containers,
         images=_images(later[1]) if image_ids else Known(value=()),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import posixpath
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from acceptance.errors import UnavailableError
 from acceptance.facts import containers
 from acceptance.facts.base import Attempt, Fact, Known, Noun, Source, Unavailable
-from acceptance.facts.compose_file import DEFAULT_NAMES, ComposeFile, ComposeFileError, read
-from acceptance.facts.env_file import EnvFileError, Kind, parse, reduce
+from acceptance.facts.compose_file import DEFAULT_NAMES, ComposeFile, ComposeFileError, read, variables
+from acceptance.facts.env_file import EnvFileError, Kind, as_compose_passes, parse, reduce
 from acceptance.guard.commands import (
     CONTAINERS_INSPECT,
     DEPLOY_COMPOSE_FILE,
@@ -19,6 +21,8 @@ from acceptance.guard.commands import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from acceptance.access import Access
     from acceptance.guard.commands import Call
     from acceptance.target import Target
@@ -168,39 +172,131 @@ def _running(result: Result, access: Access) -> Known[tuple[str, ...]] | Unavail
     return Known(value=tuple(sorted({one.service for one in found if one.runs and not one.one_off})))
 
 
-def _compose(place: Place, compose: Result, env: Result, access: Access) -> Known[ComposeFile] | Unavailable:
-    path = place.compose_file.path
-    if not place.compose_file.is_there:
-        return Unavailable(reason=f"{path} does not exist, so nothing can be told of it")
-    head, _, text = compose.stdout.decode("utf-8", errors="surrogateescape").partition("\n\n")
-    overrides = head.splitlines()[1:]
-    if overrides and access.target.deploy.compose_file in DEFAULT_NAMES:
-        return Unavailable(reason=f"{path} is overridden by {overrides[0]}, which is not evaluated")
-    variables: dict[str, str] = {}
-    try:
-        if place.env_file.is_there:
-            content = env.stdout.decode("utf-8", errors="surrogateescape").partition("\n")[2]
-            variables, _ = parse(content)
-            reduce(access, variables)
-        return Known(value=read(text, variables.get))
-    except EnvFileError as error:
-        return Unavailable(reason=f"{place.env_file.path}, {error}; Docker Compose refuses the file")
-    except ComposeFileError as error:
-        return Unavailable(reason=f"{path}, {error}", remedy="see `docker compose config` on the server")
+@dataclass(frozen=True)
+class Files:
+    """The two files of the place that counts, as the server answered: with their contents, so no fact."""
+
+    place: Place
+    compose: Result
+    env: Result
+
+    @property
+    def env_text(self) -> str:
+        """The .env file's text."""
+        return self.env.stdout.decode("utf-8", errors="surrogateescape").partition("\n")[2]
+
+    def compose_text(self, target: Target) -> str:
+        """Return the compose file's text.
+
+        Raises:
+            UnavailableError: an override file stands beside it.
+        """
+        head, _, text = self.compose.stdout.decode("utf-8", errors="surrogateescape").partition("\n\n")
+        overrides = head.splitlines()[1:]
+        if overrides and target.deploy.compose_file in DEFAULT_NAMES:
+            raise UnavailableError(
+                f"{self.place.compose_file.path} is overridden by {overrides[0]}, which is not evaluated"
+            )
+        return text
+
+    def refused(self, error: EnvFileError | ComposeFileError) -> UnavailableError:
+        """Say which of the two files cannot be read as Compose reads it."""
+        if isinstance(error, EnvFileError):
+            return UnavailableError(
+                f"{self.place.env_file.path}, {error}; Docker Compose refuses the file", "correct the file"
+            )
+        return UnavailableError(
+            f"{self.place.compose_file.path}, {error}", "see `docker compose config` on the server"
+        )
+
+    def shown_with(self, service: str) -> Source:
+        """Where the variables stand that a service would be started with."""
+        place = self.place
+        paths = [one.path for one in (place.env_file, place.compose_file) if one.is_there]
+        beside = f" and {posixpath.basename(paths[1])} ({service})" if len(paths) > 1 else ""
+        return Source(where=f"{paths[0]}{beside}", again=f"as root: cat {' '.join(paths)}  # holds secrets")
+
+    def started_with(self, service: str, target: Target) -> tuple[dict[str, str], tuple[str, ...]]:
+        """Return the variables that Compose would start a service with, and the names without a value.
+
+        What stands under `environment` in the compose file wins over .env. While there is no compose file,
+        all of .env counts. What the image sets is left out.
+
+        Raises:
+            UnavailableError: Compose would refuse a file, or the service gets variables from somewhere else.
+        """
+        name = target.compose.env_file
+        try:
+            given, shell = as_compose_passes(
+                self.env_text, is_project_file=posixpath.basename(name) == ".env"
+            )
+            if not self.place.compose_file.is_there:
+                return given, shell
+            project, _ = parse(self.env_text)
+            own = variables(self.compose_text(target), project.get, service)
+        except (EnvFileError, ComposeFileError) as error:
+            raise self.refused(error) from error
+        mine = {posixpath.normpath(name), self.place.env_file.path}
+        others = [path for path in own.env_files if path not in mine]
+        if others:
+            raise UnavailableError(
+                f"{service} also gets the variables of {', '.join(others)}, which is not read",
+                f"put them into {name}, or start the container and run again",
+            )
+        if not own.env_files:
+            given, shell = {}, ()
+        named = {*own.values, *own.inherited}
+        inherited = (*(each for each in shell if each not in named), *own.inherited)
+        kept = {each: value for each, value in given.items() if each not in named}
+        return {**kept, **own.values}, inherited
 
 
-def _calls(target: Target) -> tuple[Call, ...]:
+def file_calls(target: Target) -> tuple[Call, ...]:
+    """Return the declared looks at the files of both places."""
     deployed, waiting = target.compose, target.deploy
     staged = (
         call(STAGED_COMPOSE_FILE, waiting.staging, waiting.compose_file),
         call(STAGED_ENV_FILE, waiting.staging, deployed.env_file),
     )
     return (
-        call(CONTAINERS_INSPECT, *containers.inspect_arguments(target)),
         call(DEPLOY_COMPOSE_FILE, deployed.directory, waiting.compose_file),
         call(DEPLOY_ENV_FILE, deployed.env_path),
         *(staged if waiting.staging else ()),
     )
+
+
+def files_of(target: Target, results: Sequence[Result], *, something_runs: bool) -> Files:
+    """Return the files of the place that counts.
+
+    Args:
+        target: that was asked.
+        results: its answers to `file_calls`.
+        something_runs: whether a container of the project does.
+
+    Raises:
+        UnavailableError: they cannot be looked at.
+    """
+    deployed = _place("deploy", target.compose.directory, target, *results[:2])
+    staged = _place("staging", target.deploy.staging, target, *results[2:]) if target.deploy.staging else None
+    place = choose(deployed, staged, something_runs=something_runs)
+    return Files(place, *(results[2:] if place.where == "staging" else results[:2]))
+
+
+def _compose(files: Files, access: Access) -> Known[ComposeFile] | Unavailable:
+    place = files.place
+    if not place.compose_file.is_there:
+        return Unavailable(reason=f"{place.compose_file.path} does not exist, so nothing can be told of it")
+    project: dict[str, str] = {}
+    try:
+        text = files.compose_text(access.target)
+        if place.env_file.is_there:
+            project, _ = parse(files.env_text)
+            reduce(access, project)
+        return Known(value=read(text, project.get))
+    except (EnvFileError, ComposeFileError) as error:
+        return Unavailable.of(files.refused(error))
+    except UnavailableError as error:
+        return Unavailable.of(error)
 
 
 async def collect(access: Access) -> Deploy:
@@ -210,19 +306,17 @@ async def collect(access: Access) -> Deploy:
         UnavailableError: they cannot be looked at.
     """
     target = access.target
-    inspected, *results = await access.host.run(*_calls(target))
+    inspection = call(CONTAINERS_INSPECT, *containers.inspect_arguments(target))
+    inspected, *results = await access.host.run(inspection, *file_calls(target))
     running = _running(inspected, access)
     something_runs = isinstance(running, Known) and bool(running.value)
-    deployed = _place("deploy", target.compose.directory, target, *results[:2])
-    staged = _place("staging", target.deploy.staging, target, *results[2:]) if target.deploy.staging else None
-    place = choose(deployed, staged, something_runs=something_runs)
-    compose, env = results[2:] if place.where == "staging" else results[:2]
-    keys = ("compose.directory", *(("deploy.staging",) if staged else ()))
+    files = files_of(target, results, something_runs=something_runs)
+    keys = ("compose.directory", *(("deploy.staging",) if target.deploy.staging else ()))
     return Deploy(
         running=running,
-        place=place,
-        assumed=tuple(key for key in keys if target.is_assumed(key)) if place.is_empty else (),
-        compose=_compose(place, compose, env, access),
+        place=files.place,
+        assumed=tuple(key for key in keys if target.is_assumed(key)) if files.place.is_empty else (),
+        compose=_compose(files, access),
     )
 
 

@@ -178,7 +178,9 @@ def read(path: str, known_in: Callable[[str], tuple[str, ...]]) -> Document:
         with Path(path).expanduser().open("rb") as stream:
             content = stream.read(LARGEST + 1)
     except OSError as error:
-        raise UnavailableError(f"{path} cannot be read ({error.strerror})", "correct `documents`") from error
+        raise UnavailableError(
+            f"{path} cannot be read ({error.strerror})", "correct `documents` in the target file"
+        ) from error
     if len(content) > LARGEST:
         raise UnavailableError(f"{path} is larger than {LARGEST} bytes, so it was not looked through")
     text = content.decode("utf-8", errors="replace")

@@ -260,7 +260,8 @@ def interpolate(template: str, lookup: Lookup, unset: Callable[[str], str] = _em
     """Replace `$NAME`, `${NAME:-default}` and their relatives as Docker Compose does; pure.
 
     Args:
-        template: the text; `$$` stands for a dollar.
+        template: the text; `$$` stands for a dollar, and so does a `$` that starts no reference (since
+            Compose 2.11.2; older ones refuse the file).
         lookup: the value of a name, None if it is not set.
         unset: what stands for a name that is not set and has no default; Compose takes nothing.
 
@@ -272,9 +273,10 @@ def interpolate(template: str, lookup: Lookup, unset: Callable[[str], str] = _em
     while (dollar := template.find("$", position)) >= 0:
         done.append(template[position:dollar])
         match = _REFERENCE.match(template, dollar)
+        position = match.end() if match else dollar + 1
         if match is None:
-            raise EnvFileError("a $ that starts no reference; it must be written $$")
-        position = match.end()
+            done.append("$")
+            continue
         if match[1]:
             done.append("$")
         elif match[2]:

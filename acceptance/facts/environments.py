@@ -1,6 +1,6 @@
 """The variables of the CRM and of the website, by the shapes of their contracts and without a value.
 
-Where a container runs, what it holds is the truth; else the .env file that it would be started with is read.
+Where a container runs, what it holds is the truth; else .env and the compose file that it would be started with.
 """
 
 from __future__ import annotations
@@ -19,13 +19,11 @@ from acceptance import contract
 from acceptance.contract import Contract, Host, Requirement, ServiceUrl, Strength, Url, Variable
 from acceptance.errors import NotApplicableError, UnavailableError
 from acceptance.facts import containers as of_containers
-from acceptance.facts import env_file
+from acceptance.facts import deploy, env_file
 from acceptance.facts.base import Attempt, Fact, Known, Noun, Source, Unavailable
 from acceptance.facts.shape import Seen, look_at
 from acceptance.guard.commands import (
     CONTAINERS_INSPECT,
-    DEPLOY_ENV_FILE,
-    STAGED_ENV_FILE,
     WEBSITE_CONTAINER,
     WEBSITE_ENV_FILE,
     Call,
@@ -82,7 +80,7 @@ class Environment(Fact):
         """
         if name in self.inherited:
             raise UnavailableError(
-                f"{name} stands in {self.place} without a value: it depends on the shell that starts Compose",
+                f"{name} has no value in {self.place}: it depends on the shell that starts Compose",
                 f"write {name}= with its value, or start the container and run again",
             )
         if name not in self.variables:
@@ -297,29 +295,39 @@ class _Look:
         hosts = {each: _reached(containers, self.target, each) for each in ("postgres", "redis")}
         running = [one for one in _of(containers, self.target, kind) if one.runs]
         if not running:
-            return self._file().model_copy(update={"hosts": hosts})
+            others = any(one.runs and not one.one_off for one in containers)
+            service = self.target.compose.of_kind(kind).name
+            return self._file(service, something_runs=others).model_copy(update={"hosts": hosts})
         chosen = max(running, key=lambda one: of_containers.nanoseconds(one.started_at))
         values = next(of_containers.environment_of(one) for one in objects if one["Id"] == chosen.id)
         again = f"as root: docker container inspect {chosen.name}  # holds secrets"
         found = reduced(values, contract.of("crm"), self.access, f"container {chosen.name}", again)
         return found.model_copy(update={"hosts": hosts, "started": chosen.started_at})
 
-    def _file(self) -> Environment:
-        compose, staging = self.target.compose, self.target.deploy.staging
-        found = self._server_file(call(DEPLOY_ENV_FILE, compose.env_path), compose.env_path, "crm")
-        if found is None and staging is not None:
-            path = f"{staging}/{compose.env_file}"
-            found = self._server_file(call(STAGED_ENV_FILE, staging, compose.env_file), path, "crm")
-        if found is None:
-            unsure = "assumed name not found: " if self.target.is_assumed("compose.directory") else ""
-            raise UnavailableError(
-                f"{unsure}no container runs and there is no {compose.env_path}"
-                + (f" and no {staging}/{compose.env_file}" if staging else ""),
-                "put the .env file there, or correct compose.directory and deploy.staging in the target file",
-            )
-        return found
+    def _file(self, service: str, *, something_runs: bool) -> Environment:
+        target = self.target
+        looks = [self.answer(wanted) for wanted in deploy.file_calls(target)]
+        files = deploy.files_of(target, looks, something_runs=something_runs)
+        file = files.place.env_file
+        if file.kind == "missing":
+            raise self._no_file()
+        if not file.is_there:
+            raise UnavailableError(f"{file.path} is no file, but a {file.kind}")
+        values, inherited = files.started_with(service, target)
+        source = files.shown_with(service)
+        found = reduced(values, contract.of("crm"), self.access, source.where, source.again)
+        return found.model_copy(update={"inherited": inherited, "count": found.count + len(inherited)})
 
-    def _server_file(self, wanted: Call, path: str, instance: contract.Instance) -> Environment | None:
+    def _no_file(self) -> UnavailableError:
+        compose, staging = self.target.compose, self.target.deploy.staging
+        unsure = "assumed name not found: " if self.target.is_assumed("compose.directory") else ""
+        return UnavailableError(
+            f"{unsure}no container runs and there is no {compose.env_path}"
+            + (f" and no {staging}/{compose.env_file}" if staging else ""),
+            "put the .env file there, or correct compose.directory and deploy.staging in the target file",
+        )
+
+    def _server_file(self, wanted: Call, path: str) -> Environment | None:
         result = self.answer(wanted).answered(0, 3)
         if result.rc == 3:
             if "No such file" in result.stderr or "Not a directory" in result.stderr:
@@ -331,12 +339,12 @@ class _Look:
         status, _, text = result.stdout.decode("utf-8", errors="surrogateescape").partition("\n")
         if not status.startswith("regular"):
             raise UnavailableError(f"{path} is a {status.partition('|')[0]}, not a file")
-        return self._parsed(text, path, instance, f"as root: cat {path}  # holds secrets")
+        return self._parsed(text, path, f"as root: cat {path}  # holds secrets")
 
-    def _parsed(self, text: str, path: str, instance: contract.Instance, again: str) -> Environment:
+    def _parsed(self, text: str, path: str, again: str) -> Environment:
         is_project_file = path.rpartition("/")[2] == ".env"
         values, inherited = _from_text(text, path, is_project_file=is_project_file)
-        found = reduced(values, contract.of(instance), self.access, path, again)
+        found = reduced(values, contract.of("website"), self.access, path, again)
         return found.model_copy(update={"inherited": inherited, "count": found.count + len(inherited)})
 
     def website(self) -> Environment:
@@ -354,7 +362,7 @@ class _Look:
         if where.local_file is not None:
             return self._local(where.local_file)
         path = str(where.env_file)
-        found = self._server_file(call(WEBSITE_ENV_FILE, path), path, "website")
+        found = self._server_file(call(WEBSITE_ENV_FILE, path), path)
         if found is None:
             raise self._absent(f"{path} does not exist")
         return found
@@ -383,7 +391,7 @@ class _Look:
             if isinstance(error, FileNotFoundError):
                 raise self._absent(f"{path} does not exist") from error
             raise UnavailableError(f"{path} cannot be read ({error.strerror})") from error
-        return self._parsed(text, path, "website", f"cat {path}  # holds secrets")
+        return self._parsed(text, path, f"cat {path}  # holds secrets")
 
     def _absent(self, what: str) -> UnavailableError:
         assumed = self.target.is_assumed("website.environment")
@@ -409,11 +417,9 @@ def _inspection(target: Target) -> Call:
 
 def _calls(target: Target) -> tuple[Call, ...]:
     website = target.website.environment if target.website else None
-    staging = target.deploy.staging
     return (
         _inspection(target),
-        call(DEPLOY_ENV_FILE, target.compose.env_path),
-        *([call(STAGED_ENV_FILE, staging, target.compose.env_file)] if staging else []),
+        *deploy.file_calls(target),
         *(
             [call(WEBSITE_CONTAINER, target.server.tools.docker, website.container)]
             if website and website.container

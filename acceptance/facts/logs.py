@@ -19,7 +19,7 @@ from acceptance.guard.commands import CONTAINER_LOG, CONTAINERS_INSPECT, Call, c
 
 if TYPE_CHECKING:
     from acceptance.access import Access
-    from acceptance.target import Service
+    from acceptance.sections.compose import Service
     from acceptance.transports.host import Result
 
 GREETING_S = 60.0

@@ -13,7 +13,7 @@ from acceptance.facts.base import Attempt, Fact, Known, Noun, Source, Unavailabl
 
 if TYPE_CHECKING:
     from acceptance.access import Access
-    from acceptance.target import Service
+    from acceptance.sections.compose import Service
 
 
 class Reference(Fact):

@@ -12,7 +12,7 @@ from acceptance.facts.registry import Registry, located
 
 if TYPE_CHECKING:
     from acceptance.access import Access
-    from acceptance.target import Service
+    from acceptance.sections.compose import Service
 
 
 class Image(Fact):

@@ -17,7 +17,7 @@ from acceptance.guard.commands import REGISTRY_LOGINS, call
 
 if TYPE_CHECKING:
     from acceptance.access import Access
-    from acceptance.target import Service
+    from acceptance.sections.compose import Service
     from acceptance.transports.host import Result
 
 _ABSENT = 4

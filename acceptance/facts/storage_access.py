@@ -11,8 +11,9 @@ from urllib.parse import urlsplit
 from acceptance.errors import UnavailableError
 from acceptance.facts import containers
 from acceptance.facts.base import Attempt, Fact, Known, Noun, Source, Unavailable, known
-from acceptance.facts.env_file import EnvFileError, as_compose_passes, reduce
-from acceptance.guard.commands import CONTAINERS_INSPECT, DEPLOY_ENV_FILE, STAGED_ENV_FILE, call
+from acceptance.facts.deploy import file_calls, files_of
+from acceptance.facts.env_file import reduce
+from acceptance.guard.commands import CONTAINERS_INSPECT, call
 from acceptance.transports.s3 import NOBODY, Listing, Signer
 
 if TYPE_CHECKING:
@@ -240,7 +241,7 @@ async def _environment(access: Access, deploy: Deploy) -> tuple[str, dict[str, s
     """
     service = access.target.compose.of_kind("app").name
     if service not in known(deploy.running):
-        return await _from_env_file(access, deploy)
+        return await _from_files(access, deploy)
     (result,) = await access.host.run(call(CONTAINERS_INSPECT, *containers.inspect_arguments(access.target)))
     _, found = containers.read(result, access)
     running = [one for one in found if one.service == service and one.runs and not one.one_off]
@@ -252,20 +253,18 @@ async def _environment(access: Access, deploy: Deploy) -> tuple[str, dict[str, s
     return f"container {one.name}", values
 
 
-async def _from_env_file(access: Access, deploy: Deploy) -> tuple[str, dict[str, str]]:
-    target, path = access.target, deploy.place.env_file.path
-    if not deploy.is_the_place or not deploy.place.env_file.is_there:
-        raise UnavailableError(f"nothing runs and {path} does not exist, so the CRM has no environment yet")
-    staged = call(STAGED_ENV_FILE, target.deploy.staging, target.compose.env_file)
-    wanted = staged if deploy.place.where == "staging" else call(DEPLOY_ENV_FILE, target.compose.env_path)
-    (result,) = await access.host.run(wanted)
-    content = result.answered().stdout.decode("utf-8", errors="surrogateescape").partition("\n")[2]
-    try:
-        values, _ = as_compose_passes(content, is_project_file=target.compose.env_file == ".env")
-    except EnvFileError as error:
-        raise UnavailableError(f"{path}, {error}; Docker Compose refuses the file") from error
+async def _from_files(access: Access, deploy: Deploy) -> tuple[str, dict[str, str]]:
+    target, place = access.target, deploy.place
+    if not deploy.is_the_place or not place.env_file.is_there:
+        raise UnavailableError(
+            f"nothing runs and {place.env_file.path} does not exist, so the CRM has no environment yet"
+        )
+    looks = await access.host.run(*file_calls(target))
+    files = files_of(target, looks, something_runs=bool(known(deploy.running)))
+    app = target.compose.of_kind("app").name
+    values, _ = files.started_with(app, target)
     reduce(access, values)
-    return path, values
+    return files.shown_with(app).where, values
 
 
 async def _reply(listing: Awaitable[Listing]) -> Known[Reply] | Unavailable:

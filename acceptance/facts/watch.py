@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 BURST_WITHIN_S = 60.0
 """The burst that ends a watch is counted over so many seconds."""
 
+SET_BACK_S = 1.0
+"""A clock that falls behind by more between two looks was set back; the reads of a log overlap by more."""
+
 _CRM = ("app", "worker")
 _WEBSITE = "website"
 
@@ -78,8 +81,8 @@ class Watch(Fact):
 
     @property
     def lasted_s(self) -> float:
-        """How long it was watched, in seconds."""
-        return (self.until - self.begun).total_seconds()
+        """How long it was watched by the server's clock, in seconds; 0 if that was set back."""
+        return max(0.0, (self.until - self.begun).total_seconds())
 
     @property
     def told(self) -> str:
@@ -185,9 +188,18 @@ class _Clock:
     def __init__(self) -> None:
         self._told: tuple[datetime, float] | None = None
 
-    def set(self, at: str) -> None:
-        """Take the server's time."""
-        self._told = (datetime.fromisoformat(at), time.monotonic())
+    def set(self, at: str, asked: float) -> float:
+        """Take the server's time and tell by how many seconds it was set back since it was told last.
+
+        Args:
+            at: the server's time.
+            asked: when it was asked for, by the operator's monotonic clock.
+        """
+        before, self._told = self._told, (datetime.fromisoformat(at), time.monotonic())
+        if before is None:
+            return 0.0
+        lost = asked - before[1] - (self._told[0] - before[0]).total_seconds()
+        return lost if lost > SET_BACK_S else 0.0
 
     def now(self) -> datetime:
         """Return the server's time now; the operator's as long as the server has told none."""
@@ -273,6 +285,7 @@ class _Course:
     def _note(self) -> str:
         noisy = [f"{one.service} {one.errors}" for one in self._followers.values() if one.errors]
         told = [f"errors: {', '.join(noisy)}" if noisy else "no error"]
+        told += [f"{one.service} does not run" for one in self._followers.values() if one.stopped]
         if self._samples:
             last = self._samples[-1]
             told.insert(0, f"health {_latency(last) if last.well else last.said}")
@@ -309,17 +322,24 @@ class _Course:
             UnavailableError: the server could not be asked.
         """
         asked = self._questions(list(self._followers))
-        states = self._states()
+        states, asked_at = self._states(), time.monotonic()
         results = await self._access.host.run(*states, *asked.values())
         at, found = self._look(results[: len(states)])
         heard = dict(zip(asked, results[len(states) :], strict=True))
-        self._clock.set(at)
-        fresh = [name for name, follower in self._followers.items() if follower.see(found[name], at)]
-        again = self._questions(fresh)
+        fresh = {name for name, follower in self._followers.items() if follower.see(found[name], at)}
+        if by_s := self._clock.set(at, asked_at):
+            fresh |= self._set_back(at, by_s)
+        again = self._questions(sorted(fresh))
         answers = await self._access.host.run(*again.values()) if again else ()
         heard.update(zip(again, answers, strict=True))
         for name, result in heard.items():
             self._followers[name].hear(result, at)
+
+    def _set_back(self, at: str, by_s: float) -> set[str]:
+        """Have each log be read from its end anew; return whose."""
+        for follower in self._followers.values():
+            follower.set_back(at, by_s)
+        return {*self._followers}
 
     def _look(self, results: Sequence[Result]) -> tuple[str, dict[str, Instance | None]]:
         """Return the server's time and the container of each service.

@@ -25,6 +25,7 @@ _EVER = "1970-01-01T00:00:00Z"
 _FIELDS = 7
 _ABSENT = re.compile(r"no such (?:object|container)", re.IGNORECASE)
 _ENDED = ("created", "exited", "dead")
+_RUNS = "running"
 _NO_CONTAINER = ("it has no container", "see docker ps -a, and correct the name in the target file")
 
 
@@ -57,6 +58,13 @@ class Restart(Fact):
     by_engine: bool
 
 
+class Stop(Fact):
+    """That the container does not run: since which sample, and Docker's word for its state."""
+
+    at: str
+    status: str
+
+
 class Example(Fact):
     """A line that tells of an error, with Docker's timestamp."""
 
@@ -70,6 +78,7 @@ class WatchedLog(Fact):
     Attributes:
         lines: that came meanwhile.
         errors: that began in them; `kinds` tells which, and one may be of two.
+        stopped: if it did not run when the watch ended, and since when.
         had_lines: whether the log ever held a line, before the watch too.
     """
 
@@ -81,6 +90,7 @@ class WatchedLog(Fact):
     examples: tuple[Example, ...]
     gaps: tuple[Gap, ...]
     restarts: tuple[Restart, ...]
+    stopped: Stop | None
     had_lines: bool
 
     def were_errors(self) -> bool:
@@ -111,8 +121,11 @@ class WatchedLog(Fact):
 
     @property
     def crashes(self) -> tuple[str, ...]:
-        """The restarts after the container had ended by itself."""
-        return tuple(f"{one.at} {one.how}" for one in self.restarts if one.by_engine)
+        """The restarts after the container had ended by itself, and that it does not run any more."""
+        crashes = tuple(f"{one.at} {one.how}" for one in self.restarts if one.by_engine)
+        if self.stopped is None:
+            return crashes
+        return (*crashes, f"{self.stopped.at} it did not run ({self.stopped.status}), nor since")
 
     @property
     def summary(self) -> str:
@@ -124,7 +137,8 @@ class WatchedLog(Fact):
                 f"{self.count}{kinds} in {self.lines} lines",
                 *(f"{one.at} {one.excerpt}" for one in self.examples),
                 *(f"missed {gap.since} to {gap.until}: {gap.why}" for gap in self.gaps),
-                *(f"{one.at} {one.how}" for one in self.restarts),
+                *(f"{one.at} {one.how}" for one in self.restarts if not one.by_engine),
+                *self.crashes,
             ]
         )
 
@@ -179,6 +193,9 @@ class Follower:
 
     Args:
         service: its name.
+
+    Attributes:
+        stopped: if its container does not run, and since when.
     """
 
     def __init__(self, service: str) -> None:
@@ -188,6 +205,8 @@ class Follower:
         self._begins = True
         self._covered = ""
         self._ended = False
+        self._was_read = False
+        self.stopped: Stop | None = None
         self._trouble: tuple[str, str] | None = _NO_CONTAINER
         self._restarting = False
         self._container = ""
@@ -220,6 +239,7 @@ class Follower:
         """
         before, self._instance = self._instance, instance
         self._covered = self._covered or at
+        self.stopped = self._seen_stopped(instance, at)
         if instance is not None and before is not None and instance.id == before.id:
             self._compare(before, instance, at)
             return False
@@ -230,6 +250,24 @@ class Follower:
             return False
         self._arrive(instance, at, first=before is None and self._begins)
         return True
+
+    def _seen_stopped(self, instance: Instance | None, at: str) -> Stop | None:
+        if instance is None or instance.status == _RUNS:
+            return None
+        return Stop(at=self.stopped.at if self.stopped else at, status=instance.status)
+
+    def set_back(self, at: str, by_s: float) -> None:
+        """Take that the server's clock was set back: what was stamped since may have been passed over.
+
+        Args:
+            at: its time now, which was before.
+            by_s: by how much, in seconds.
+        """
+        if self._instance is None or not self._was_read:
+            return
+        why = f"the server's clock was set back by {by_s:.0f} s, so the log could not be followed"
+        self._gaps.append(Gap(since=at, until=self._covered, why=why))
+        self._tail, self._begins, self._covered = Tail(at), True, at
 
     def _arrive(self, instance: Instance, at: str, *, first: bool) -> None:
         self._container = instance.name
@@ -278,7 +316,7 @@ class Follower:
             self._take(self._tail, lines, at)
         self._trouble, self._ended = None, self._instance.status in _ENDED
         self._covered = at
-        self._had_lines = self._had_lines or self._tail.had_lines
+        self._was_read, self._had_lines = True, self._had_lines or self._tail.had_lines
 
     def _begin(self, tail: Tail, lines: Sequence[Line], at: str) -> None:
         tail.skip(lines)
@@ -310,7 +348,7 @@ class Follower:
         """
         gaps = list(self._gaps)
         if self._trouble is not None:
-            if not self._container or self._begins:
+            if not self._was_read:
                 reason, remedy = self._trouble
                 raise UnavailableError(f"{self.service} was not watched: {reason}", remedy)
             gaps.append(Gap(since=self._covered, until=until, why=self._trouble[0]))
@@ -323,6 +361,7 @@ class Follower:
             examples=tuple(self._examples),
             gaps=tuple(gaps),
             restarts=tuple(self._restarts),
+            stopped=self.stopped,
             had_lines=self._had_lines,
         )
 

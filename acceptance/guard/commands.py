@@ -323,12 +323,13 @@ if [ -z "$ids" ]; then echo '[]'; exit 0; fi
 exec "$1" inspect $ids
 """
 _PROJECT = (fixed("server.tools.docker"), fixed("compose.project"))
+_STACK = (fixed("server.tools.docker"), fixed("compose.project", "documenso.compose.project"))
 CONTAINERS_INSPECT = Command(
     name="containers-inspect",
     script=_INSPECT_PROJECT,
     purpose="read the state, image, ports, mounts and variables of the project's containers",
     privileged=True,
-    parameters=_PROJECT,
+    parameters=_STACK,
 )
 CONTAINERS_SAMPLE = Command(
     name="containers-sample",
@@ -336,7 +337,7 @@ CONTAINERS_SAMPLE = Command(
     purpose="see a second later whether a container was restarted meanwhile",
     privileged=True,
     sample=True,
-    parameters=_PROJECT,
+    parameters=_STACK,
 )
 IMAGES_INSPECT = Command(
     name="images-inspect",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -24,6 +23,7 @@ from acceptance.guard.commands import Command
 from acceptance.guard.messages import UPGRADE_REQUEST, Message
 from acceptance.guard.parameters import look_up
 from acceptance.guard.requests import Request
+from acceptance.sections.database import Database
 from acceptance.target import Target
 
 
@@ -58,23 +58,30 @@ class Declaration:
 def declarations(target: Target) -> list[Declaration]:
     """Return all of it, by transport and in the order in which it is declared."""
     return [
-        *_deeds(target),
-        *(
-            _command("ssh", command, target)
-            for command in vars(commands).values()
-            if isinstance(command, Command)
-        ),
-        *(_command("testinfra", command, target) for command in testinfra.COMMANDS),
+        *(_on_server(target) if target.has("server") else ()),
         *_requests(target),
-        *_websocket(target),
-        *_handshakes(target),
-        *_ports(target),
-        *_registry(target),
+        *(_of_public_name(target) if target.has("public") else ()),
+        *(_ports(target) if target.has("server") else ()),
+        *(_registry(target) if target.has("compose") else ()),
         *_questions(target),
         *_queries(target),
-        *_redis(target),
+        *(_redis(target) if target.has("compose") else ()),
         *_operations(target),
     ]
+
+
+def _on_server(target: Target) -> Iterator[Declaration]:
+    yield from _deeds(target)
+    for command in vars(commands).values():
+        if isinstance(command, Command):
+            yield _command("ssh", command, target)
+    for command in testinfra.COMMANDS:
+        yield _command("testinfra", command, target)
+
+
+def _of_public_name(target: Target) -> Iterator[Declaration]:
+    yield from _websocket(target)
+    yield from _handshakes(target)
 
 
 def root_by(target: Target) -> str:
@@ -98,9 +105,7 @@ def _deeds(target: Target) -> Iterator[Declaration]:
         sends = {
             deeds.LOGIN.name: f"ssh -p {server.port} {server.user}@{server.address}: a kept /bin/sh",
             deeds.ROOT.name: f"{server.privilege.method}: a kept /bin/sh as root",
-            deeds.TUNNEL.name: (
-                f"-L <private socket>:<container's address>:{target.postgres.port} and {target.redis.port}"
-            ),
+            deeds.TUNNEL.name: f"-L <private socket>:<container's address>:{_tunnelled(target)}",
         }[deed.name]
         if deed is deeds.ROOT and server.privilege.helper:
             sends = f"sudo -n -- {server.privilege.helper} <command's name> <arguments>: no root shell"
@@ -110,11 +115,16 @@ def _deeds(target: Target) -> Iterator[Declaration]:
         )
 
 
+def _tunnelled(target: Target) -> str:
+    documenso = target.documenso
+    ports = [target.postgres.port, target.redis.port] if target.has("postgres") else []
+    if documenso and documenso.database and documenso.database.connect is None:
+        ports.append(documenso.database.port)
+    return " and ".join(map(str, dict.fromkeys(ports)))
+
+
 def _command(transport: str, command: Command, target: Target) -> Declaration:
-    given = [
-        shlex.quote(value) if parameter.key else value
-        for parameter, value in ((parameter, parameter.shown(target)) for parameter in command.parameters)
-    ]
+    given = [parameter.shown(target) for parameter in command.parameters]
     head = f"with {' '.join(given)}:\n" if given else ""
     return Declaration(
         transport=transport,
@@ -224,11 +234,22 @@ def _manifest(image: str) -> str:
 
 
 def _queries(target: Target) -> Iterator[Declaration]:
-    role = f"role {target.postgres.user}"
+    documenso = target.documenso.database if target.documenso else None
+    databases = {
+        queries.CRM: target.postgres if target.has("postgres") else None,
+        queries.DOCUMENSO: documenso,
+    }
+    for of, database in databases.items():
+        if database is not None:
+            yield from _queries_to(target, of, database)
+
+
+def _queries_to(target: Target, of: str, database: Database) -> Iterator[Declaration]:
+    role = f"role {database.user}"
     yield Declaration(
         "postgres",
         queries.SESSION.name,
-        f"connect to database {target.postgres.database}; default_transaction_read_only=on, "
+        f"connect to database {database.database}; default_transaction_read_only=on, "
         "statement_timeout=15000, application_name=port-nimara-acceptance",
         role,
         queries.SESSION.purpose,
@@ -237,7 +258,7 @@ def _queries(target: Target) -> Iterator[Declaration]:
     for query in queries.declared().values():
         keys = [key for need in query.needs for key in (need.table, *need.columns)]
         values = [(key, look_up(target, key)) for key in keys]
-        if any(value is None for _, value in values):
+        if query.of != of or any(value is None for _, value in values):
             continue
         given = ", ".join(f"{key} {value}" for key, value in values)
         sends = (f"with {given}:\n" if given else "") + query.text.strip()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from acceptance.target import Target
+from acceptance.target import NEEDED, Target
 
 
 @dataclass(frozen=True)
@@ -15,32 +16,37 @@ class Parameter:
 
     Attributes:
         what: what it is, for people.
-        key: dotted key of the target whose value it must have; empty if it is free.
+        keys: dotted keys of the target; it must have the value of one of them. None if it is free.
         pattern: what a free one must match as a whole. Python and POSIX (extended) must read it alike.
         many: stands for any number of arguments, and is the last.
     """
 
     what: str
-    key: str = ""
+    keys: tuple[str, ...] = ()
     pattern: str = ""
     many: bool = False
 
     def allows(self, argument: str, target: Target) -> bool:
         """Tell whether an argument may stand here."""
-        if self.key:
-            return argument == look_up(target, self.key)
+        if self.keys:
+            return argument in self.values(target)
         return re.fullmatch(self.pattern, argument) is not None
+
+    def values(self, target: Target) -> tuple[str, ...]:
+        """Return the values it may have on this target, if it is not free."""
+        found = (look_up(target, key) for key in self.keys)
+        return tuple(dict.fromkeys(value for value in found if value is not None))
 
     def shown(self, target: Target) -> str:
         """Return the value where the target tells it, else what it is in angle brackets."""
-        if self.key:
-            return look_up(target, self.key) or f"<{self.key}>"
+        if self.keys:
+            return " or ".join(map(shlex.quote, self.values(target))) or f"<{self.what}>"
         return f"<{self.what}>…" if self.many else f"<{self.what}>"
 
 
-def fixed(key: str) -> Parameter:
-    """Return a parameter that has a value of the target file."""
-    return Parameter(what=key, key=key)
+def fixed(*keys: str) -> Parameter:
+    """Return a parameter that has a value of the target file, that of one of these keys."""
+    return Parameter(what=" or ".join(keys), keys=keys)
 
 
 def free(what: str, pattern: str) -> Parameter:
@@ -59,8 +65,11 @@ def look_up(target: Target, key: str) -> str | None:
     Raises:
         AttributeError: a target has no such key.
     """
-    value: object = target
-    for part in key.split("."):
+    first, *rest = key.split(".")
+    if first in NEEDED and not target.has(first):
+        return None
+    value: object = getattr(target, first)
+    for part in rest:
         if value is None:
             return None
         value = getattr(value, part)

@@ -13,6 +13,9 @@ from pathlib import Path
 
 DIRECTORY = Path(__file__).resolve().parent.parent / "queries"
 
+CRM, DOCUMENSO = "crm", "documenso"
+"""The databases that queries are for; a directory of `queries` holds those of the one it is called after."""
+
 
 @dataclass(frozen=True)
 class Need:
@@ -32,7 +35,7 @@ class Query:
     """A declared query.
 
     Attributes:
-        name: its file's name without `.sql`.
+        name: its file's name without `.sql`, `documenso/…` for those of Documenso's database.
         text: the whole file.
         footprint: empty if the file does not say.
     """
@@ -42,6 +45,11 @@ class Query:
     purpose: str
     footprint: str
     needs: tuple[Need, ...]
+
+    @property
+    def of(self) -> str:
+        """The database it is for."""
+        return self.name.partition("/")[0] if "/" in self.name else CRM
 
 
 SESSION = Query(
@@ -57,8 +65,11 @@ SESSION = Query(
 @cache
 def declared() -> dict[str, Query]:
     """Return every query by name."""
-    files = sorted(DIRECTORY.glob("*.sql"))
-    return {path.stem: read(path.stem, path.read_text(encoding="utf-8")) for path in files}
+    files = {
+        path.relative_to(DIRECTORY).with_suffix("").as_posix(): path
+        for path in sorted(DIRECTORY.rglob("*.sql"))
+    }
+    return {name: read(name, path.read_text(encoding="utf-8")) for name, path in files.items()}
 
 
 def read(name: str, text: str) -> Query:

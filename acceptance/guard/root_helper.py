@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from acceptance.guard import commands
 from acceptance.guard.commands import Command
-from acceptance.guard.parameters import Parameter, look_up
+from acceptance.guard.parameters import Parameter
 from acceptance.target import Target
 
 DEFAULT = "/usr/local/sbin/pn-acceptance-read"
@@ -31,7 +31,12 @@ unset ENV BASH_ENV CDPATH IFS
 umask 077
 cd / || exit 126
 refuse() {{ printf 'pn-acceptance-read: %s\\n' "$1" >&2; exit 126; }}
-is() {{ [ "$1" = "$2" ] || refuse "$name may not be asked about $1"; }}
+is() {{
+  given=$1
+  shift
+  for allowed do [ "$given" = "$allowed" ] && return; done
+  refuse "$name may not be asked about $given"
+}}
 like() {{
   case $1 in *'
 '*) refuse "$name: an argument holds a line break" ;; esac
@@ -74,7 +79,7 @@ def reads(target: Target) -> tuple[Command, ...]:
         if command.privileged
         and not command.action
         and not command.any_file
-        and all(look_up(target, one.key) is not None for one in command.parameters if one.key)
+        and all(one.values(target) for one in command.parameters if one.keys)
     )
 
 
@@ -118,7 +123,7 @@ def _checks(parameters: tuple[Parameter, ...], target: Target) -> Iterator[str]:
             yield "  number=$((number + 1))"
             yield f'  [ "$number" -lt {number} ] || like "$argument" {shlex.quote(parameter.pattern)}'
             yield "done"
-        elif parameter.key:
-            yield f'is "${number}" {shlex.quote(look_up(target, parameter.key) or "")}'
+        elif parameter.keys:
+            yield f'is "${number}" {" ".join(map(shlex.quote, parameter.values(target)))}'
         else:
             yield f'like "${number}" {shlex.quote(parameter.pattern)}'

@@ -79,7 +79,7 @@ def sql(target: Target, name: str = DEFAULT) -> str:
 def _grants(target: Target, role: str) -> list[str]:
     tables: dict[str, set[str] | None] = {}
     for query in queries.declared().values():
-        for need in query.needs:
+        for need in query.needs if query.of == queries.CRM else ():
             table = look_up(target, need.table)
             if table is None:
                 continue

@@ -6,31 +6,9 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from acceptance.sections.base import AbsolutePath, RootedPath, SecretReference, Section
+from acceptance.sections.base import RootedPath, SecretReference, Section
+from acceptance.sections.environment import EnvironmentSource
 from acceptance.sections.public import Public
-
-
-class WebsiteEnvironment(Section):
-    """Where the website's variables are read: exactly one of three.
-
-    Attributes:
-        container: the name of its container on the CRM's server.
-        env_file: its .env file on the CRM's server.
-        local_file: a copy of that file on the operator's machine, for a website that runs elsewhere.
-    """
-
-    container: str | None = None
-    env_file: AbsolutePath | None = None
-    local_file: str | None = None
-
-    @model_validator(mode="after")
-    def _exactly_one(self) -> WebsiteEnvironment:
-        given = [name for name in type(self).model_fields if getattr(self, name)]
-        if len(given) != 1:
-            seen = " and ".join(given) or "none"
-            raise ValueError(f"exactly one of container, env_file and local_file is needed, not {seen}")
-        return self
-
 
 _BODY = {
     "kind": "contact",
@@ -93,7 +71,7 @@ class Website(Section):
     """
 
     public: Public
-    environment: WebsiteEnvironment
+    environment: EnvironmentSource
     page: RootedPath = "/"
     berths: RootedPath = "/api/berths"
     berth_list: tuple[str, ...] = ("berths", "list", "data")

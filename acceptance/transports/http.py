@@ -87,7 +87,7 @@ class Http:
 
     def url(self, path: str, *, secure: bool = True) -> str:
         """Return the logical address of a path."""
-        return f"{'https' if secure else 'http'}://{self._public.name}{path}"
+        return f"{'https' if secure and not self._public.plain else 'http'}://{self._public.name}{path}"
 
     async def send(
         self,
@@ -116,12 +116,13 @@ class Http:
         scheme = "https" if secure else "http"
         request = self._guard.request(name, method, path, content=content, scheme=scheme, on=self._on)
         started = time.perf_counter()
-        endpoint = self._public.https if secure else self._public.http
+        tls = secure and not self._public.plain
+        endpoint = self._public.https if tls else self._public.http
         outcome = "no answer"
         try:
             async with self.client.stream(
                 method,
-                f"{scheme}://{endpoint.address}:{endpoint.port}{path}",
+                f"{'https' if tls else 'http'}://{endpoint.address}:{endpoint.port}{path}",
                 headers={"host": self._public.name, **(headers or {})},
                 content=content,
                 extensions={"sni_hostname": self._public.name},

@@ -1,4 +1,4 @@
-"""PostgreSQL through an SSH tunnel to its container. Runs the suite's own queries only, read-only."""
+"""PostgreSQL through an SSH tunnel to its container, or directly. Runs declared queries only, read-only."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from psycopg.rows import dict_row
 from acceptance.errors import RefusedError, UnavailableError
 from acceptance.guard import queries
 from acceptance.ledger import Ledger
-from acceptance.target import Postgres
+from acceptance.sections.base import Endpoint
+from acceptance.sections.database import Database as Settings
 
 Identifiers = Mapping[str, Sequence[str]]
 """What a query's `{name}` stands for: the parts of a possibly qualified SQL identifier."""
@@ -33,24 +34,31 @@ def statement(name: str, identifiers: Identifiers | None = None) -> sql.Composed
 
 
 class Database:
-    """The CRM's database.
+    """One database of the target.
 
     Args:
         tunnel: opens the tunnel and returns the local Unix socket's path.
         password: resolves the password when it is needed.
+        of: whose it is; only queries for that one are sent.
+        direct: where it is reached without a tunnel; None for through one.
     """
 
     def __init__(
         self,
-        settings: Postgres,
+        settings: Settings,
         tunnel: Callable[[], Awaitable[Path]],
         password: Callable[[], str],
         ledger: Ledger,
+        *,
+        of: str = queries.CRM,
+        direct: Endpoint | None = None,
     ) -> None:
         self._settings = settings
         self._tunnel = tunnel
         self._password = password
         self._ledger = ledger
+        self._of = of
+        self._direct = direct
         self._connection: psycopg.AsyncConnection[dict[str, object]] | None = None
         self._connecting = asyncio.Lock()
         self._refusal: psycopg.Error | UnavailableError | None = None
@@ -70,9 +78,12 @@ class Database:
             RefusedError: there is no such query.
             UnavailableError: the database cannot be reached, or refuses the login or the query.
         """
-        if name not in queries.declared():
+        declared = queries.declared().get(name)
+        if declared is None or declared.of != self._of:
             self._ledger.record("postgres", name, kind="refused", result="not declared")
-            raise RefusedError(f"postgres: there is no query {name} in acceptance/queries; nothing was sent")
+            raise RefusedError(
+                f"postgres: acceptance/queries has no query {name} for {self._of}; nothing was sent"
+            )
         started = time.perf_counter()
         result = "no answer"
         try:
@@ -104,10 +115,13 @@ class Database:
             return self._connection
 
     async def _open(self) -> psycopg.AsyncConnection[dict[str, object]]:
-        socket = await self._tunnel()
+        if self._direct is not None:
+            host, port = self._direct.address, self._direct.port
+        else:
+            host, port = str((await self._tunnel()).parent), self._settings.port
         return await psycopg.AsyncConnection.connect(
-            host=str(socket.parent),
-            port=self._settings.port,
+            host=host,
+            port=port,
             dbname=self._settings.database,
             user=self._settings.user,
             password=self._password(),

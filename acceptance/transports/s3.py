@@ -19,7 +19,7 @@ from acceptance.errors import RefusedError, UnavailableError
 from acceptance.guard.s3 import LIST_ONE, OPERATIONS, Operation
 from acceptance.ledger import Ledger
 from acceptance.sections.base import Endpoint
-from acceptance.target import Storage
+from acceptance.sections.bucket import Bucket
 from acceptance.transports.http import trust
 
 WORKERS = 8
@@ -93,12 +93,20 @@ class ObjectStore:
     operator's own S3 tools has a say.
 
     Args:
-        settings: None if the target declares no storage.
+        settings: None if the target declares no such bucket.
         secret: resolves a reference when the keys are needed.
+        of: the section of the target file that declares it.
     """
 
-    def __init__(self, settings: Storage | None, secret: Callable[[str], str], ledger: Ledger) -> None:
+    def __init__(
+        self,
+        settings: Bucket | None,
+        secret: Callable[[str], str],
+        ledger: Ledger,
+        of: str = "storage",
+    ) -> None:
         self._settings = settings
+        self._of = of
         self._secret = secret
         self._ledger = ledger
         self._threads: ThreadPoolExecutor | None = None
@@ -142,7 +150,7 @@ class ObjectStore:
         """
         return await asyncio.to_thread(self._listing, self._declared(), signer)
 
-    def _listing(self, settings: Storage, signer: Signer) -> Listing:
+    def _listing(self, settings: Bucket, signer: Signer) -> Listing:
         import botocore.exceptions  # noqa: PLC0415 - takes a quarter of a second, so only if it is needed
 
         started = time.perf_counter()
@@ -176,23 +184,21 @@ class ObjectStore:
     def _silent(self, reason: str) -> UnavailableError:
         return UnavailableError(
             f"the storage {self._where} does not answer: {reason}",
-            "check storage.endpoint, storage.connect and storage.ca_file in the target file",
+            f"check endpoint, connect and ca_file under [{self._of}] in the target file",
         )
 
-    def _declared(self) -> Storage:
+    def _declared(self) -> Bucket:
         if self._settings is None:
-            raise UnavailableError(
-                "the target file declares no storage", "add the section [storage] to the target file"
-            )
+            raise UnavailableError(f"the target file has no [{self._of}]", f"describe it there: [{self._of}]")
         return self._settings
 
-    async def _open(self, settings: Storage) -> Any:  # noqa: ANN401 - boto3 makes its classes at run time
+    async def _open(self, settings: Bucket) -> Any:  # noqa: ANN401 - boto3 makes its classes at run time
         if self._client is None:
             self._threads = ThreadPoolExecutor(WORKERS, thread_name_prefix="s3")
             self._client = asyncio.create_task(self._connect(settings, self._threads))
         return await asyncio.shield(self._client)
 
-    async def _connect(self, settings: Storage, threads: ThreadPoolExecutor) -> Any:  # noqa: ANN401
+    async def _connect(self, settings: Bucket, threads: ThreadPoolExecutor) -> Any:  # noqa: ANN401
         keys = self.operator()
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(threads, _client, settings, keys.access_key, keys.secret_key)
@@ -234,7 +240,7 @@ class ObjectStore:
         await asyncio.gather(self._client, return_exceptions=True)
 
 
-def _client(settings: Storage, access_key: str, secret_key: str, region: str = "") -> Any:  # noqa: ANN401
+def _client(settings: Bucket, access_key: str, secret_key: str, region: str = "") -> Any:  # noqa: ANN401
     """Return an S3 client without the operator's own settings, that connects through `_Delivery`.
 
     Without an access key it signs nothing.
@@ -280,7 +286,7 @@ class _Delivery:
     A handler of botocore's event `before-send`: botocore takes its answer and sends nothing itself.
     """
 
-    def __init__(self, settings: Storage) -> None:
+    def __init__(self, settings: Bucket) -> None:
         logical = urlsplit(settings.endpoint)
         self._name = logical.hostname or ""
         endpoint = settings.connect or Endpoint(address=self._name, port=logical.port or 443)

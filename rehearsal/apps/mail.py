@@ -18,13 +18,19 @@ class MailError(Exception):
 
 @dataclass(frozen=True)
 class Mailer:
-    """An account at a mail server. Its password is kept out of `repr`."""
+    """An account at a mail server. Its password is kept out of `repr`.
+
+    Attributes:
+        user: whom it logs in as; empty: it does not log in.
+        sender: whom its mails are from; empty: the user.
+    """
 
     host: str
     port: int
     user: str
     password: str = field(repr=False)
     outgoing: Outgoing
+    sender: str = ""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str], password: str) -> Mailer:
@@ -48,13 +54,15 @@ class Mailer:
             MailError: no connection, the login or a recipient was refused.
         """
         message = EmailMessage()
-        message["From"], message["To"], message["Subject"] = self.user, ", ".join(to), subject
+        message["From"], message["To"] = self.sender or self.user, ", ".join(to)
+        message["Subject"] = subject
         if reply_to:
             message["Reply-To"] = reply_to
         message.set_content(text)
         try:
             with smtplib.SMTP(*self.outgoing.place(self.host, self.port), timeout=_TIMEOUT_S) as server:
-                server.login(self.user, self.password)
+                if self.user:
+                    server.login(self.user, self.password)
                 server.send_message(message)
         except smtplib.SMTPAuthenticationError as error:
             raise MailError("Invalid login: 535 5.7.8 authentication failed") from error

@@ -49,12 +49,14 @@ class Answer:
 
     Attributes:
         afterwards: what is done once the answer has gone out.
+        headers: what is sent besides the content's type and length, in order; a name may come again.
     """
 
     status: int
     body: bytes
     content_type: str
     afterwards: Callable[[], None] | None = None
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 def as_json(body: object, status: int = 200, afterwards: Callable[[], None] | None = None) -> Answer:
@@ -90,6 +92,8 @@ class _OneRequest(BaseHTTPRequestHandler):
         self.send_response_only(answer.status)
         self.send_header("content-type", answer.content_type)
         self.send_header("content-length", str(len(answer.body)))
+        for name, value in answer.headers:
+            self.send_header(name, value)
         self.end_headers()
         self.wfile.write(answer.body if self.command != "HEAD" else b"")
         if answer.afterwards is not None:
@@ -130,6 +134,20 @@ class FetchError(Exception):
     """A request failed; worded as ofetch words it."""
 
 
+@dataclass(frozen=True)
+class Received:
+    """What another server answered.
+
+    Attributes:
+        headers: by lower-case name.
+    """
+
+    status: int
+    reason: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
 class Outgoing:
     """Requests to other servers: a public name leads to where it really is today."""
 
@@ -166,30 +184,47 @@ class Outgoing:
         Raises:
             FetchError: no answer, or one that is not 2xx.
         """
-        what = f'[{method}] "{url}"'
+        received = self.send(method, url, headers, body)
+        if not 200 <= received.status < 300:
+            raise FetchError(f'[{method}] "{url}": {received.status} {received.reason}')
         try:
-            status, reason, content = self._exchange(method, urlsplit(url), headers or {}, body)
-        except (OSError, ValueError, http.client.HTTPException) as error:
-            raise FetchError(f"{what}: <no response> fetch failed") from error
-        if not 200 <= status < 300:
-            raise FetchError(f"{what}: {status} {reason}")
-        try:
-            return json.loads(content)
+            return json.loads(received.body)
         except ValueError:
             return None
 
+    def send(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        timeout: float = _TIMEOUT_S,
+    ) -> Received:
+        """Send a request and return the answer, whatever its status; redirects are not followed.
+
+        The timeout is in seconds, for each read and write.
+
+        Raises:
+            FetchError: no answer.
+        """
+        try:
+            return self._exchange(method, urlsplit(url), headers or {}, body, timeout)
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            raise FetchError(f'[{method}] "{url}": <no response> fetch failed') from error
+
     def _exchange(
-        self, method: str, url: SplitResult, headers: Mapping[str, str], body: bytes | None
-    ) -> tuple[int, str, bytes]:
+        self, method: str, url: SplitResult, headers: Mapping[str, str], body: bytes | None, timeout: float
+    ) -> Received:
         name, secure = url.hostname or "", url.scheme == "https"
         place = self.place(name, url.port or (443 if secure else 80))
-        stream = socket.create_connection(place, _TIMEOUT_S)
+        stream = socket.create_connection(place, timeout)
         connection = http.client.HTTPConnection(name)
         connection.sock = self._tls.wrap_socket(stream, server_hostname=name) if secure else stream
         try:
             path = f"{url.path or '/'}{'?' + url.query if url.query else ''}"
             connection.request(method, path, body, {**_HEADERS, "host": url.netloc, **headers})
             answer = connection.getresponse()
-            return answer.status, answer.reason, answer.read()
+            names = {name.lower(): value for name, value in answer.getheaders()}
+            return Received(answer.status, answer.reason, names, answer.read())
         finally:
             connection.close()
