@@ -6,14 +6,15 @@ import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-_SEPARATOR = r"""\\*["']?\s*(?:[:=]|,\s*(?=b?["']))\s*(?:b(?=["']))?+\\*+["']?+"""
+_SEPARATOR = r"""\\*["']?\s*(?:[:=]|,\s*(?=b?["']))\s*(?:b(?=["'])|(?!b["']))\\*+["']?+"""
 _NO_VALUE = (
     r"(?!«|\$|\*{3}|(?:env|file|cmd):"
     r"|(?:undefined|required|missing|invalid|expired|unknown|redacted)\b)"
 )
 _UNQUOTED = rf"{_NO_VALUE}[^\s\"'\\,;&<>()\[\]{{}}«»]{{6,}}"
+_SCHEME = "(?:bearer|basic|token|digest|negotiate)"
 _TOKEN = r"[A-Za-z0-9_-]{8,2000}+"
-_KEY_END = re.compile(r"-----YEK ETAVIRP [A-Z ]{0,40}DNE-----(?:(?:\s|[nr]\\)*+[A-Za-z0-9+/=]{16,}+)+")
+_KEY_END = re.compile(r"-----YEK ETAVIRP [A-Z ]{0,40}DNE-----(?:(?:\s|[nr]\\)*[A-Za-z0-9+/=]{16,}+)+")
 """The end of a private key whose beginning was cut off, read backwards: so it is found in one pass."""
 
 _COOKIE_ATTRIBUTES = frozenset({"path", "domain", "expires", "max-age", "samesite", "priority"})
@@ -121,7 +122,7 @@ _ANCHORS = (
     ),
     _anchor(
         "authorization",
-        pattern=rf"(\bauthorization{_SEPARATOR}(?:(?:bearer|basic|token|digest|negotiate)\s+)?+)"
+        pattern=rf"(\bauthorization{_SEPARATOR}(?:{_SCHEME}\s+|(?!{_SCHEME}\s)))"
         r"(?!«)[^\s\"',;\\«»]+",
     ),
     _anchor("bearer", "basic", pattern=r"(\b(?:bearer|basic)\s+)(?=[^\s\"']*\d)[a-z0-9+/=._~-]{8,}"),

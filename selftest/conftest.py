@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,6 +18,12 @@ from selftest.matrix import Table
 
 _TABLE = pytest.StashKey[Table]()
 _PART = "matrix"
+
+
+def pytest_configure() -> None:
+    """Have processes that the tests start obey Ctrl-C, also where a shell started these in the background."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="module")
