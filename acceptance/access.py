@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
+from contextvars import ContextVar
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,6 +43,11 @@ _CLOSED = ("browser", "postgres", "documenso", "redis", "registry", "storage", "
 
 LONGEST_LOOK_S = 150.0
 """A fact that takes longer than this is given up, unless it is the `last` one."""
+
+Keep = Callable[[str, Fact | Unavailable], None]
+"""Is handed a fact under its name, redacted."""
+
+_looking: ContextVar[Noun | None] = ContextVar("looking", default=None)
 
 
 class Access:
@@ -79,6 +85,9 @@ class Access:
         self.redactor.spare(target.declared_names)
         self._nouns = nouns
         self._tasks: dict[str, asyncio.Task[Fact]] = {}
+        self._keep: Keep | None = None
+        self._wanted: tuple[str, ...] = ()
+        self._kept: set[str] = set()
         self._started = time.monotonic()
         self._looks: list[LookRecord] = []
         self._ledger = ledger
@@ -177,7 +186,7 @@ class Access:
 
     @property
     def redactor(self) -> Redactor:
-        """The run's redactor; collectors teach it the secrets they come across."""
+        """The run's redactor."""
         return self._secrets.redactor
 
     @property
@@ -214,6 +223,12 @@ class Access:
             UnavailableError: it cannot be resolved.
         """
         return self._secrets.resolve(reference)
+
+    def learn(self, name: str, value: str) -> None:
+        """Make a secret that a collector came across known to the redactor, under a name that may be shown."""
+        noun = _looking.get()
+        assert noun is None or noun.teaches, f"the noun {noun.name} must say `teaches`"
+        self.redactor.learn(name, value)
 
     def classify(self, value: str) -> str:
         """Return the equality class of a value within this run."""
@@ -277,14 +292,17 @@ class Access:
     def _task(self, name: str) -> asyncio.Task[Fact]:
         if name not in self._tasks:
             noun = self._nouns[name]
+            assert not (noun.teaches and self._kept), f"who asks for {name} must say so in `needs`"
             for needed in noun.needs:
                 self._task(needed)
             reached = noun.host and self.target.has("server")
             collector = self.host.collector() if reached else contextlib.nullcontext()
             self._tasks[name] = asyncio.create_task(self._collect(noun, collector), name=name)
+            self._tasks[name].add_done_callback(lambda _: self._keep_what_is_safe())
         return self._tasks[name]
 
     async def _collect(self, noun: Noun, collector: AbstractAsyncContextManager[None]) -> Fact:
+        _looking.set(noun)
         begun = time.monotonic()
         problem: UnavailableError | None = UnavailableError("the look was cut short")
         try:
@@ -311,27 +329,43 @@ class Access:
                 )
             )
 
-    async def collect(self, names: Iterable[str]) -> dict[str, Fact | Unavailable]:
+    async def collect(self, names: Iterable[str], keep: Keep | None = None) -> dict[str, Fact | Unavailable]:
         """Look for all named facts concurrently.
+
+        Args:
+            names: which.
+            keep: is handed each fact as soon as nothing is under way any more that could show that it holds
+                a secret.
 
         Returns:
             each fact, or why there is none, redacted once all collectors have told the redactor what
             they came across. A collector that breaks in an unforeseen way leaves its fact unavailable,
             with the exception's name: it must not take the others with it.
         """
-        wanted = list(names)
+        self._wanted, self._keep = tuple(names), keep
         found: dict[str, Fact | Unavailable] = {}
         for last in (False, True):
-            tasks = {name: self._task(name) for name in wanted if self._nouns[name].last is last}
+            tasks = {name: self._task(name) for name in self._wanted if self._nouns[name].last is last}
             found |= {name: await self._settled(name, task) for name, task in tasks.items()}
-        return self._kept({name: found[name] for name in wanted})
+        return self._finished({name: found[name] for name in self._wanted})
+
+    def _keep_what_is_safe(self) -> None:
+        """Hand over each fact whose look has ended, unless a secret in it may become known as one later."""
+        tasks = self._tasks.items()
+        teaching = any(self._nouns[name].teaches and not task.done() for name, task in tasks)
+        if self._keep is None or teaching or not self._secrets.are_known:
+            return
+        for name, task in tasks:
+            if name in self._wanted and name not in self._kept and task.done() and not task.cancelled():
+                self._kept.add(name)
+                self._keep(name, self._redacted(name, _ended(name, task)))
 
     async def salvage(self, names: Iterable[str]) -> dict[str, Fact | Unavailable]:
         """Return what is known of the named facts after an interruption; what is under way is given up."""
         for task in self._tasks.values():
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
-        return self._kept({name: await self._rest(name) for name in names})
+        return self._finished({name: await self._rest(name) for name in names})
 
     async def _rest(self, name: str) -> Fact | Unavailable:
         task = self._tasks.get(name)
@@ -339,7 +373,7 @@ class Access:
             return Unavailable(reason=f"{name}: the run was interrupted", remedy="run again")
         return await self._settled(name, task)
 
-    def _kept(self, found: Mapping[str, Fact | Unavailable]) -> dict[str, Fact | Unavailable]:
+    def _finished(self, found: Mapping[str, Fact | Unavailable]) -> dict[str, Fact | Unavailable]:
         self._withhold()
         return {name: self._redacted(name, fact) for name, fact in found.items()}
 
@@ -363,16 +397,9 @@ class Access:
         for name in shown:
             self.pictures.pop(name, None)
 
-    async def _settled(self, name: str, task: Awaitable[Fact]) -> Fact | Unavailable:
-        try:
-            return await task
-        except UnavailableError as error:
-            return Unavailable.of(error)
-        except Exception as error:
-            return Unavailable(
-                reason=f"collecting {name} broke ({type(error).__name__}: {error})",
-                remedy="report it as a mistake in the suite",
-            )
+    async def _settled(self, name: str, task: asyncio.Task[Fact]) -> Fact | Unavailable:
+        await asyncio.wait([task])
+        return _ended(name, task)
 
     async def close(self) -> None:
         """Close every connection; ends what is still being collected."""
@@ -389,6 +416,19 @@ class Access:
 
 async def _already(fact: Fact) -> Fact:
     return fact
+
+
+def _ended(name: str, task: asyncio.Task[Fact]) -> Fact | Unavailable:
+    """Return what a look that has ended came to."""
+    try:
+        return task.result()
+    except UnavailableError as error:
+        return Unavailable.of(error)
+    except Exception as error:
+        return Unavailable(
+            reason=f"collecting {name} broke ({type(error).__name__}: {error})",
+            remedy="report it as a mistake in the suite",
+        )
 
 
 def described(target: Target) -> Documenso:

@@ -55,6 +55,12 @@ def _parser() -> argparse.ArgumentParser:
     rehearse.add_argument(
         "--stage", type=int, metavar="N", help="with --keep: stage of the website's cutover (1)"
     )
+    rehearse.add_argument(
+        "--documenso", metavar="VERSION", help="with --keep: have this Documenso beside the CRM"
+    )
+    rehearse.add_argument(
+        "--clone", action="store_true", help="with --documenso: the plan's disposable clone"
+    )
     rehearse.add_argument("--target-file", type=Path, metavar="FILE", help="where to write its target file")
     rehearse.add_argument("--stop", type=Path, metavar="FILE", help="end the rehearsal that FILE describes")
     rehearse.add_argument("--list-faults", action="store_true", help="list every fault and what it turns red")
@@ -89,13 +95,18 @@ def _rehearse(options: argparse.Namespace) -> int:
         raise UsageError("rehearse: give one of --keep, --stop FILE and --list-faults.")
     if options.stage is not None and not options.keep:
         raise UsageError("rehearse --stage: it goes with --keep.")
+    if options.documenso is not None and not options.keep:
+        raise UsageError("rehearse --documenso: it goes with --keep.")
+    if options.clone and options.documenso is None:
+        raise UsageError("rehearse --clone: give its version with --documenso.")
     if options.list_faults:
         return _list_faults(as_json=options.json)
     if options.stop:
         return _stop(options.stop)
     if options.target_file is None:
         raise UsageError("rehearse --keep: give --target-file FILE; it is how a run finds the rehearsal.")
-    return _keep(options.fault, options.target_file, options.stage)
+    named = f"{options.documenso} clone" if options.clone else options.documenso
+    return _keep(options.fault, options.target_file, options.stage, named)
 
 
 def _schema_manifest(options: argparse.Namespace) -> int:
@@ -129,14 +140,19 @@ def _list_faults(*, as_json: bool) -> int:
     return 0
 
 
-def _keep(faults: Sequence[str], target_file: Path, stage: int | None) -> int:
+def _keep(faults: Sequence[str], target_file: Path, stage: int | None, documenso: str | None) -> int:
     from rehearsal.client import boot  # noqa: PLC0415 - an operator's machine may lack it
     from rehearsal.faults.catalogue import FAULTS  # noqa: PLC0415
+    from rehearsal.instances import NONE, Instance  # noqa: PLC0415
     from rehearsal.stages import STAGES  # noqa: PLC0415
 
     stage = REHEARSED_STAGE if stage is None else stage
     if stage not in range(len(STAGES)):
         raise UsageError(f"--stage {stage}: the stages are 0 to {len(STAGES) - 1}; name one of them.")
+    try:
+        instance = Instance.parse(documenso or NONE)
+    except ValueError as error:
+        raise UsageError(f"rehearse --documenso: {error}.") from error
     unknown = [name for name in faults if name not in FAULTS]
     if unknown:
         raise UsageError(
@@ -145,7 +161,7 @@ def _keep(faults: Sequence[str], target_file: Path, stage: int | None) -> int:
     if target_file.exists() or target_file.is_symlink():
         raise UsageError(f"--target-file {target_file}: it exists already; name a new file.")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
-    with boot(_say, stage) as rehearsal, ExitStack() as cleanup:
+    with boot(_say, stage, instance) as rehearsal, ExitStack() as cleanup:
         for name in faults:
             rehearsal.inject(name)
             _say(f"injected {name}")

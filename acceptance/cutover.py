@@ -70,8 +70,8 @@ class Seen(_Entry):
     """How a switch was found.
 
     Attributes:
-        on: whether it does what it is for; a blank variable does nothing, like an unset one. None if it
-            does so in part: for one port and not for another.
+        on: whether it does what it is for; a blank variable does nothing, like an unset one. None if what
+            it is set to means neither.
         told: how it was found, in a few words: `set`, `not set`, `set but empty`.
     """
 
@@ -85,12 +85,12 @@ class Kept(_Entry):
     Attributes:
         what: for people.
         names: the website's variables of it.
-        mark: what the name of every variable of it holds, whatever the plan leaves open.
+        marks: one of them is in the name of every variable of it, whatever the plan leaves open.
     """
 
     what: str
     names: tuple[str, ...] = Field(min_length=1)
-    mark: str
+    marks: tuple[str, ...] = Field(min_length=1)
 
 
 class Rollback(Step):

@@ -14,7 +14,7 @@ from acceptance.errors import UnavailableError, UsageError
 from acceptance.evidence.bundle import Bundle
 from acceptance.evidence.record import CheckRecord, ItemRecord, RunRecord, Screenshot, TargetRecord
 from acceptance.evidence.stored import Baseline, StoredBundle
-from acceptance.facts import watch
+from acceptance.facts import plan, watch
 from acceptance.facts.base import Fact, Noun, Unavailable
 from acceptance.facts.catalogue import NOUNS
 from acceptance.facts.watch import Watch
@@ -102,8 +102,9 @@ class GateRun:
         """
         if self.target is not None:
             self.bundle.keep_target(self.target)
-        self._observed = self._observer.look(names, nouns)
-        self.bundle.keep_facts(self._observed.facts)
+        self._observed = self._observer.look(names, nouns, self.bundle.keep_fact)
+        for name, fact in self._observed.facts.items():
+            self.bundle.keep_fact(name, fact)
         self._screenshots = tuple(
             self.bundle.write_picture(name, png) for name, png in self._observed.pictures.items()
         )
@@ -193,9 +194,14 @@ class GateRun:
         return (*expired, *changed, *withheld, *self._remarks)
 
     @property
-    def watches(self) -> bool:
-        """True if the operator asked for a watch, or the bundle that is replayed holds one."""
-        return bool(self._watch_s) or (self._stored is not None and self._stored.has(watch.NOUN))
+    def besides(self) -> frozenset[str]:
+        """The facts that are kept whether a check judges them or not: the plan's digests, a watch asked for.
+
+        Of a bundle that is replayed those of them that it holds.
+        """
+        if self._stored is not None:
+            return frozenset(noun.name for noun in (plan.NOUN, watch.NOUN) if self._stored.has(noun))
+        return frozenset({plan.NOUN.name, *([watch.NOUN.name] if self._watch_s else ())})
 
     @property
     def _watch(self) -> Watch | None:

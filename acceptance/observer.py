@@ -12,7 +12,7 @@ from typing import Protocol
 from testinfra.host import Host
 
 from acceptance import target
-from acceptance.access import Access
+from acceptance.access import Access, Keep
 from acceptance.errors import UnavailableError, UsageError
 from acceptance.evidence.stored import StoredBundle
 from acceptance.facts.base import Fact, LookRecord, Noun, Unavailable
@@ -91,8 +91,14 @@ class Observer(Protocol):
             UsageError: that is not possible with the options given.
         """
 
-    def look(self, names: Iterable[str], nouns: Mapping[str, Noun]) -> Observed:
-        """Tell the named facts; each was looked at once."""
+    def look(self, names: Iterable[str], nouns: Mapping[str, Noun], keep: Keep) -> Observed:
+        """Tell the named facts; each was looked at once.
+
+        Args:
+            names: which facts.
+            nouns: every noun by name.
+            keep: is handed facts as they become known, for the case that this does not come to its end.
+        """
 
     def host(self) -> Host:
         """Return testinfra's view of the server.
@@ -153,8 +159,10 @@ class Live:
         judged = self.target
         if judged is None:
             from rehearsal.client import boot  # noqa: PLC0415 - an operator's machine may not have it
+            from rehearsal.instances import OF_GATE  # noqa: PLC0415
 
-            judged = self._load(self._resources.enter_context(boot(progress, self.stage or 0)).target_file)
+            booted = boot(progress, self.stage or 0, OF_GATE.get(self._options.gate))
+            judged = self._load(self._resources.enter_context(booted).target_file)
         self.approvals = self._approve(judged, wanted)
         self._guard = Guard(ledger, self.approvals, judged)
         self._ledger = ledger
@@ -178,7 +186,7 @@ class Live:
             else Approvals()
         )
 
-    def look(self, names: Iterable[str], nouns: Mapping[str, Noun]) -> Observed:
+    def look(self, names: Iterable[str], nouns: Mapping[str, Noun], keep: Keep) -> Observed:
         """See `Observer.look`."""
         assert self.target is not None
         assert self._guard is not None
@@ -194,7 +202,7 @@ class Live:
         self._resources.callback(lambda: self._loop.run(access.close()))
         wanted, interrupted = list(names), False
         try:
-            facts = self._loop.run(access.collect(wanted))
+            facts = self._loop.run(access.collect(wanted, keep))
         except KeyboardInterrupt:
             facts, interrupted = self._loop.run(access.salvage(wanted)), True
         logins, round_trips, samples = access.visits
@@ -237,8 +245,9 @@ class Replayed:
         del ledger, wanted
         progress(f"replaying {self._bundle.path.name}: judged again from its facts, nothing is contacted")
 
-    def look(self, names: Iterable[str], nouns: Mapping[str, Noun]) -> Observed:
+    def look(self, names: Iterable[str], nouns: Mapping[str, Noun], keep: Keep) -> Observed:
         """See `Observer.look`."""
+        del keep
         record = self._bundle.record
         return Observed(
             facts={name: self._bundle.fact(nouns[name]) for name in names},

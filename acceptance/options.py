@@ -21,6 +21,7 @@ class Options:
     """One run's options.
 
     Attributes:
+        gate: what is judged; a rehearsal that is booted for the run shows what belongs to it.
         target: name or file of the target; `REHEARSAL` boots one for the run.
         approve: the actions approved for this run.
         approved_by, ticket: who approved them and for what; a target that is no rehearsal needs who.
@@ -36,6 +37,7 @@ class Options:
             if a check needs it.
     """
 
+    gate: str = ""
     target: str = REHEARSAL
     approve: tuple[str, ...] = ()
     approved_by: str = ""

@@ -19,7 +19,6 @@ from acceptance.check import Evidence, recording
 from acceptance.errors import NotApplicableError, UsageError
 from acceptance.evidence.record import CheckRecord
 from acceptance.evidence.stored import Baseline
-from acceptance.facts import watch
 from acceptance.facts.base import Fact
 from acceptance.facts.catalogue import NOUNS, actions_of
 from acceptance.gate_run import GateRun
@@ -120,7 +119,8 @@ def pytest_configure(config: pytest.Config) -> None:
             config.addinivalue_line("markers", f"{gate}: {title}")
         if _inert(config):
             return
-        config.stash[RUN] = GateRun(gates, _gate(config, gates), _options(config))
+        gate = _gate(config, gates)
+        config.stash[RUN] = GateRun(gates, gate, _options(config, gate))
         config.stash[RUN].narrowed = ", ".join(_narrowed(config))
         config.stash[RUN].collected_all = "paths" not in _narrowed(config)
     except UsageError as error:
@@ -137,8 +137,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(config.stash[OUTLETS], "acceptance-outlets")
 
 
-def _options(config: pytest.Config) -> Options:
+def _options(config: pytest.Config, gate: str) -> Options:
     return Options(
+        gate=gate,
         target=config.getoption("--target"),
         approve=tuple(config.getoption("--approve")),
         approved_by=config.getoption("--approved-by"),
@@ -227,9 +228,7 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
         say = _teller(session.config)
         try:
             judged = [item for item in session.items if not run.excuse(_item_id(item))]
-            needed = sorted({name for item in judged for name in _nouns_of(item)})
-            if run.watches:
-                needed = sorted({*needed, watch.NOUN.name})
+            needed = sorted(run.besides.union(*(_nouns_of(item) for item in judged)))
             run.open(say, Wanted(actions_of(needed), _asker(session.config), _meter(session.config)))
             if run.target is not None and run.target.rehearsal:
                 say("REHEARSAL — not evidence about production")

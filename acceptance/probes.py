@@ -285,8 +285,10 @@ async def _redis(access: Access) -> str:
 
 
 async def _dns(access: Access) -> str:
-    await access.dns.ask(access.target.public.name, "A")
-    return access.dns.where
+    name = access.target.public.name
+    answer = await access.dns.ask(name, "A")
+    found = ", ".join(answer.addresses) or ("no A record" if answer.exists else "no such name (NXDOMAIN)")
+    return f"{access.dns.where}: {name} → {found}"
 
 
 async def _crm(access: Access) -> str:

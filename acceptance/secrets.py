@@ -36,6 +36,7 @@ class Secrets:
     def __init__(self, redactor: Redactor, fingerprint_key: bytes | None = None) -> None:
         self.redactor = redactor
         self._key = fingerprint_key or secrets.token_bytes(32)
+        self._awaited: set[str] = set()
 
     def resolve(self, reference: str) -> str:
         """Return the value of `env:NAME`, `file:PATH` or `cmd:COMMAND`.
@@ -48,6 +49,7 @@ class Secrets:
         if not value:
             raise UnavailableError(f"the secret {reference} is empty", f"set {reference}")
         self.redactor.learn(reference, value)
+        self._awaited.discard(reference)
         return value
 
     @classmethod
@@ -88,8 +90,16 @@ class Secrets:
         others are learned as they are needed: a command may ask its user something.
         """
         for reference in _references(document):
+            if reference.startswith("cmd:"):
+                self._awaited.add(reference)
+                continue
             with contextlib.suppress(UnavailableError):
                 self.resolve(reference)
+
+    @property
+    def are_known(self) -> bool:
+        """False while a `cmd:` reference of the target was not resolved."""
+        return not self._awaited
 
     def classify(self, value: str) -> str:
         """Return the equality class of a value: equal within a run for equal values, and nothing more."""
@@ -98,7 +108,7 @@ class Secrets:
 
 def _references(document: Any) -> Iterator[str]:  # noqa: ANN401 - JSON is any value
     if isinstance(document, str):
-        if re.match(r"(?:env|file):\S", document):
+        if re.match(REFERENCE, document):
             yield document
     elif isinstance(document, dict | list | tuple):
         for entry in document.values() if isinstance(document, dict) else document:

@@ -17,6 +17,7 @@ from typing import IO, Any
 
 from acceptance.errors import UsageError
 from acceptance.options import REHEARSED_STAGE
+from rehearsal.instances import NONE, Instance
 
 _REPOSITORY = Path(__file__).resolve().parent.parent
 _STOP_S = 25.0
@@ -144,12 +145,17 @@ def attach(target_file: Path) -> Rehearsal:
 
 
 @contextmanager
-def boot(progress: Callable[[str], None], stage: int = REHEARSED_STAGE) -> Iterator[Rehearsal]:
+def boot(
+    progress: Callable[[str], None],
+    stage: int = REHEARSED_STAGE,
+    documenso: Instance | None = None,
+) -> Iterator[Rehearsal]:
     """Boot a rehearsal; it ends, and its directory goes, when the context or this process ends.
 
     Args:
         progress: called with a line for each part that has come up (`nginx 0.3 s`).
         stage: of the website's cutover; by default the CRM is up and nothing is flipped.
+        documenso: the Documenso beside it, if any.
 
     Raises:
         UsageError: it cannot boot here; the text says why.
@@ -157,7 +163,7 @@ def boot(progress: Callable[[str], None], stage: int = REHEARSED_STAGE) -> Itera
     root = Path(tempfile.mkdtemp(prefix="rehearsal-"))
     # The write end stays open in this process only: its end, however it comes, ends the rehearsal.
     process = subprocess.Popen(
-        [sys.executable, "-m", "rehearsal.supervisor", str(root), str(stage)],
+        [sys.executable, "-m", "rehearsal.supervisor", str(root), str(stage), str(documenso or NONE)],
         cwd=_REPOSITORY,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

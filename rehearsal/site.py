@@ -34,6 +34,8 @@ _ADDRESSES = {
     "resolver": 53,
     "website": 51,
     "outside": 52,
+    "documenso": 61,
+    "database": 62,
 }
 
 _ALPHABET = string.ascii_letters + string.digits
@@ -41,6 +43,11 @@ _ALPHABET = string.ascii_letters + string.digits
 
 def _secret(length: int = 40) -> str:
     return "".join(secrets.choice(_ALPHABET) for _ in range(length))
+
+
+def _documenso_token() -> str:
+    """Return what Documenso gives as an API token: `api_` and 16 of 0-9a-z."""
+    return "api_" + "".join(secrets.choice(string.ascii_lowercase + string.digits) for _ in range(16))
 
 
 def _token() -> str:
@@ -68,8 +75,15 @@ class Credentials:
     redis_password: str = field(default_factory=_secret, repr=False)
     intake_secret: str = field(default_factory=_secret, repr=False)
     auth_secret: str = field(default_factory=_secret, repr=False)
+    documenso_database_password: str = field(default_factory=_secret, repr=False)
+    documenso_reader_password: str = field(default_factory=_secret, repr=False)
+    documenso_auth_secret: str = field(default_factory=_secret, repr=False)
+    documenso_encryption_key: str = field(default_factory=_secret, repr=False)
+    documenso_secondary_key: str = field(default_factory=_secret, repr=False)
+    documenso_passphrase: str = field(default_factory=_secret, repr=False)
+    documenso_password: str = field(default_factory=_secret, repr=False)
     documenso_webhook_secret: str = field(default_factory=_secret, repr=False)
-    documenso_api_key: str = field(default_factory=_secret, repr=False)
+    documenso_api_key: str = field(default_factory=_documenso_token, repr=False)
     smtp_password: str = field(default_factory=_secret, repr=False)
     admin_password: str = field(default_factory=_secret, repr=False)
     nocodb_token: str = field(default_factory=_secret, repr=False)

@@ -13,6 +13,7 @@ from acceptance.options import REHEARSED_STAGE
 from rehearsal.faults.base import Course
 from rehearsal.faults.catalogue import FAULTS
 from rehearsal.host.daemon import HostTools
+from rehearsal.instances import Instance
 from rehearsal.runtime.process import RehearsalError, RunningContainer, RunningProgram, Runtime, Unit
 from rehearsal.services import (
     app,
@@ -91,11 +92,13 @@ class Stack:
         runtime: what runs. tools: the stand-ins for `docker` and `systemctl`. resolver: knows the names.
         target_file: the target file that describes it.
         stage: of the website's cutover.
+        documenso: the Documenso beside the CRM, if there is one.
     """
 
-    def __init__(self, site: Site, stage: int = REHEARSED_STAGE) -> None:
+    def __init__(self, site: Site, stage: int = REHEARSED_STAGE, documenso: Instance | None = None) -> None:
         self.site = site
         self.stage = stage
+        self.documenso = documenso
         self.runtime = Runtime(site)
         self.runtime.units["certbot.timer"] = Unit("certbot.timer")
         self.target_file = site.root / "target.toml"
@@ -171,12 +174,38 @@ class Stack:
                 "crm-worker", container(app.crm_worker, "crm-worker"), ("data", "redis", "deploy directory")
             ),
             Step("target file", self._write_target, ("sshd configuration", "database cluster"), shown=False),
+            *(self._documenso_steps(self.documenso) if self.documenso else ()),
         )
         run_steps(steps, progress)
 
+    def _documenso_steps(self, instance: Instance) -> Sequence[Step]:
+        from rehearsal.services import documenso  # noqa: PLC0415 - sealing takes half a second to load
+
+        site, run = self.site, self.runtime.run_container
+        ready = ("Documenso's database", "Documenso's directory", "object store")
+        return (
+            Step(
+                "Documenso's cluster",
+                lambda: postgres.initialise(site, documenso.cluster(instance)),
+                shown=False,
+            ),
+            Step("Documenso's directory", lambda: documenso.prepare(site, instance), shown=False),
+            Step(
+                "Documenso's database",
+                lambda: run(documenso.database(site, instance)),
+                ("Documenso's cluster",),
+            ),
+            Step("Documenso's documents", lambda: documenso.load(site, instance), ready),
+            Step(
+                "Documenso",
+                lambda: run(documenso.container(site, instance)),
+                ("Documenso's documents", "nginx"),
+            ),
+        )
+
     def _write_target(self) -> None:
         self.target_file.touch(mode=0o600)
-        self.target_file.write_text(target.document(self.site, self.stage), encoding="utf-8")
+        self.target_file.write_text(target.document(self.site, self.stage, self.documenso), encoding="utf-8")
 
     def _set_crm(self) -> None:
         postgres.set_intake_mails(self.site, enabled=STAGES[self.stage].crm_sends_mails)

@@ -19,7 +19,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -48,7 +48,7 @@ def main() -> int:
     child = os.fork()
     if child == 0:
         signal.set_wakeup_fd(-1)
-        _supervise(root, int(sys.argv[2]), guardian)
+        _supervise(root, sys.argv[2:], guardian)
     os.close(1)
     _wait_for_the_end(wake, child)
     code = _end_supervisor(child)
@@ -82,7 +82,7 @@ def _end_supervisor(child: int) -> int:
         time.sleep(0.01)
 
 
-def _supervise(root: Path, stage: int, guardian: int) -> NoReturn:
+def _supervise(root: Path, scene: Sequence[str], guardian: int) -> NoReturn:
     """Be the supervisor."""
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -94,14 +94,14 @@ def _supervise(root: Path, stage: int, guardian: int) -> NoReturn:
         os._exit(1)
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
-    os._exit(_Supervisor(root, stage, ended).run())
+    os._exit(_Supervisor(root, scene, ended).run())
 
 
 class _Supervisor:
     """Boots the stack in a thread and serves the control socket until it is told to end."""
 
-    def __init__(self, root: Path, stage: int, ended: threading.Event) -> None:
-        self._stage = stage
+    def __init__(self, root: Path, scene: Sequence[str], ended: threading.Event) -> None:
+        self._stage, self._instance = int(scene[0]), scene[1]
         self._root = root
         self._ended = ended
         self._failed = False
@@ -142,9 +142,10 @@ class _Supervisor:
 
     def _boot(self, site: Site) -> None:
         try:
-            from rehearsal.stack import Stack  # noqa: PLC0415 - the guardian does without these imports
+            from rehearsal.instances import Instance  # noqa: PLC0415 - the guardian does without these
+            from rehearsal.stack import Stack  # noqa: PLC0415
 
-            self._stack = stack = Stack(site, self._stage)
+            self._stack = stack = Stack(site, self._stage, Instance.parse(self._instance))
             stack.boot(lambda line: self._report(progress=line))
             Control(site.state / "control.sock", stack, self._ended.set)
         except Exception as error:

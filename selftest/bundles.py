@@ -16,11 +16,13 @@ from acceptance.evidence.record import RunRecord, Screenshot
 from acceptance.facts.base import Fact, Known, Unavailable
 from acceptance.facts.containers import Container, Containers, Image
 from acceptance.facts.env_file import Variable
+from acceptance.facts.plan import Plan, Version
 from acceptance.redaction import Redactor
 from acceptance.report import junit, signoff
 
 AT = datetime(2026, 3, 4, 9, 30, 14, tzinfo=UTC)
 DIGEST = hashlib.sha256(b"crm-app").hexdigest()
+PLAN = hashlib.sha256(b"the plan").hexdigest()
 PICTURE = b"\x89PNG\r\n\x1a\n a picture"
 
 
@@ -66,8 +68,16 @@ def containers(*, status: str = "running", secret: str = "a" * 16) -> Containers
 
 
 def facts() -> dict[str, Fact | Unavailable]:
-    """Two facts: one that is known, and one that is not."""
-    return {"containers": containers(), "tls": Unavailable(reason="The server refused the connection.")}
+    """Facts that are known, one of them in part, and one that is not."""
+    documents = {
+        "plan.md": Known(value=Version(sha256=PLAN)),
+        "gone.md": Unavailable(reason="It is not there."),
+    }
+    return {
+        "containers": containers(),
+        "plan": Plan(all=documents),
+        "tls": Unavailable(reason="The server refused the connection."),
+    }
 
 
 def sealed(reports: Path, record: RunRecord, seen: Mapping[str, Fact | Unavailable] | None = None) -> Path:
@@ -76,7 +86,8 @@ def sealed(reports: Path, record: RunRecord, seen: Mapping[str, Fact | Unavailab
     bundle = Bundle(record.target.name, record.gate, Redactor(), reports, replay=False)
     bundle.begin(record)
     bundle.keep_target(target.load(target.DIRECTORY / "production.toml"))
-    bundle.keep_facts(known)
+    for name, fact in known.items():
+        bundle.keep_fact(name, fact)
     shot: Screenshot = bundle.write_picture("login", PICTURE)
     record = record.model_copy(update={"screenshots": (shot,)})
     for item in record.items:

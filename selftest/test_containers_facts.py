@@ -123,7 +123,13 @@ esac"""
         )
         return cast(
             "Access",
-            SimpleNamespace(target=target, host=_LocalHost(), redactor=held.redactor, classify=held.classify),
+            SimpleNamespace(
+                target=target,
+                host=_LocalHost(),
+                redactor=held.redactor,
+                learn=held.redactor.learn,
+                classify=held.classify,
+            ),
         )
 
     def containers(self) -> Containers:
@@ -141,7 +147,10 @@ def server(tmp_path: Path) -> _Server:
 def _seen(*inspected: dict[str, Any], later: tuple[dict[str, Any], ...] | None = None) -> Containers:
     def read(objects: tuple[dict[str, Any], ...], at: str) -> tuple[datetime, tuple[Container, ...]]:
         held = Secrets(Redactor(), b"key")
-        access = cast("Access", SimpleNamespace(redactor=held.redactor, classify=held.classify))
+        access = cast(
+            "Access",
+            SimpleNamespace(redactor=held.redactor, learn=held.redactor.learn, classify=held.classify),
+        )
         answer = Result(
             Call(cast("Any", SimpleNamespace(name="test"))), 0, f"{at}\n{json.dumps(objects)}".encode(), ""
         )
@@ -344,7 +353,9 @@ def test_volumes_by_name_with_the_projects_prefix() -> None:
 
 def test_stale_variables_are_named_without_values() -> None:
     held = Secrets(Redactor(), b"key")
-    access = cast("Access", SimpleNamespace(redactor=held.redactor, classify=held.classify))
+    access = cast(
+        "Access", SimpleNamespace(redactor=held.redactor, learn=held.redactor.learn, classify=held.classify)
+    )
     wanted = reduce(access, {"PORT": "3000", "NODE_ENV": "development", "MISSING": "x", "EMPTY_VALUE": ""})
     seen = _seen(_inspected("crm-app"))
     services = [_declared(env_file=True)]

@@ -283,6 +283,8 @@ INQUIRY = Inquiry(
     sent_utm={"utm_source": "a"},
     arrived_utm={"utm_source": "a"},
     utm_assumed=False,
+    is_page=False,
+    path_assumed=True,
     url="https://portnimara.test/api/inquiry",
     table="website_submissions",
 )
@@ -290,8 +292,8 @@ INQUIRY = Inquiry(
 
 @pytest.mark.parametrize(
     ("status", "arrived", "landed"),
-    [(200, True, True), (200, False, False), (500, False, False)]
-    + [(status, False, None) for status in (301, 400, 403, 404, 429, 502, 504)],
+    [(200, True, True), (200, False, False), (500, False, False), (502, False, False)]
+    + [(status, False, None) for status in (301, 400, 403, 404, 429)],
 )
 def test_a_refused_inquiry_says_nothing_of_the_crm(status: int, arrived: bool, landed: bool | None) -> None:
     inquiry = INQUIRY.model_copy(update={"http_status": status, "arrived": arrived})
@@ -300,6 +302,20 @@ def test_a_refused_inquiry_says_nothing_of_the_crm(status: int, arrived: bool, l
             inquiry.landed()
     else:
         assert inquiry.landed() is landed
+
+
+def test_a_page_that_answers_a_form_is_at_most_a_wrong_path() -> None:
+    page = INQUIRY.model_copy(update={"is_page": True, "arrived": False})
+    with pytest.raises(UnavailableError, match="assumed name not found"):
+        page.landed()
+    assert page.model_copy(update={"path_assumed": False}).landed() is False
+    assert page.model_copy(update={"arrived": True}).landed()
+
+
+def test_utm_values_of_the_crms_own_do_not_count() -> None:
+    row = read_utm('{"utm_source": "a", "utm_term": null, "utm_content": "", "utm_id": "7"}')
+    assert row == {"utm_source": "a", "utm_id": "7"}
+    assert INQUIRY.model_copy(update={"arrived_utm": row}).came_with_utm()
 
 
 def test_utm_values_that_only_an_assumed_form_lost_are_unknown() -> None:
@@ -328,6 +344,8 @@ def test_utm_values_of_a_row(column: object, values: dict[str, str]) -> None:
 
 LOG = "/var/log/nginx/access.log"
 INTAKE = "/api/public/website-inquiries"
+BERTHS = "/api/public/berths"
+SIX, NOON = "23/Nov/2026:06:00:00", "23/Nov/2026:12:00:05"
 
 
 def line(
@@ -337,8 +355,8 @@ def line(
 
 
 def visits_of(*lines: str, rc: int = 0) -> Visits:
-    text = "\n".join(["log 7 23/Nov/2026:06:00:00 +0100", *lines]) + "\n"
-    answer = Result(call(NGINX_VISITS, LOG, INTAKE, "/api/public/berths"), rc, text.encode(), "")
+    text = "\n".join([f"log 7 {SIX} +0100", *lines, f"log 9 {SIX} +0100", f"until {NOON} +0100"]) + "\n"
+    answer = Result(call(NGINX_VISITS, LOG, INTAKE, BERTHS), rc, text.encode(), "")
     return read(answer, LOG, INTAKE, assumed=True)
 
 
@@ -383,7 +401,34 @@ def test_only_a_log_that_would_have_shown_it_proves_that_nobody_came() -> None:
         visits.since(None, LOG)
     with pytest.raises(UnavailableError, match="is empty"):
         visits.model_copy(update={"lines": 0}).since(after, LOG)
+    with pytest.raises(UnavailableError, match="ends at 2026-11-23 11:00:05, before the website was started"):
+        visits.since(after + timedelta(seconds=10), LOG)
     assert visits_of().since(None, LOG) == ()
+
+
+@pytest.mark.parametrize(
+    ("agent", "status", "counts"),
+    [
+        ("node", 201, True),
+        ("node", 401, True),
+        ("Mozilla/5.0", 201, True),
+        ("Mozilla/5.0", 401, False),
+        ("curl/7.88.1", 201, False),
+    ],
+)
+def test_what_people_try_by_hand_is_not_the_websites(agent: str, status: int, counts: bool) -> None:
+    visits = visits_of(line(agent, status=status))
+    assert bool(visits.since(visits.found[0].at - timedelta(seconds=1), LOG)) is counts
+
+
+def test_how_the_website_asks_for_berths() -> None:
+    visits = visits_of(line("node"), line("node", "GET", BERTHS, 200), line("node", "GET", BERTHS, 429))
+    started = visits.found[0].at + timedelta(milliseconds=300)
+    assert [visit.status for visit in visits.readings(started, LOG)] == [200, 429]
+    with pytest.raises(UnavailableError, match="nobody like the website asked the CRM for its berths in 16"):
+        visits.readings(started + timedelta(seconds=1), LOG)
+    with pytest.raises(UnavailableError, match="nobody like the website"):
+        visits_of(line("Mozilla/5.0", "GET", BERTHS, 200)).readings(None, LOG)
 
 
 def deliveries(test: bool | None, *posts: tuple[str, int]) -> Deliveries:
@@ -406,6 +451,8 @@ def deliveries(test: bool | None, *posts: tuple[str, int]) -> Deliveries:
         (deliveries(None, ("node", 201), ("node", 401)), False),
         (deliveries(None, ("node", 201), ("Mozilla/5.0", 401)), True),
         (deliveries(False, ("node", 201)), True),
+        (deliveries(None, ("node", 201), ("node", 422)), True),
+        (deliveries(None, ("curl/7.88.1", 201)), None),
         (deliveries(None, ("Mozilla/5.0", 401)), None),
         (deliveries(False), None),
     ],
@@ -456,8 +503,8 @@ def mails(port: str, is_on: bool | None) -> Setting:
         ((mails("port 1", False),), 2),
         ((mails("port 1", True),), 3),
         ((mails("every port", True), RECIPIENTS), 3),
-        ((mails("port 1", True), RECIPIENTS), None),
-        ((mails("port 1", True), mails("port 2", False)), None),
+        ((mails("every port", False), mails("port 1", True)), 3),
+        ((mails("every port", True), mails("port 1", False)), 2),
         ((mails("port 1", None),), None),
     ],
 )
@@ -465,6 +512,12 @@ def test_the_crms_setting_counts_for_every_port(settings: tuple[Setting, ...], s
     switches = found(environment(), *settings)
     fitting = [each for each in (2, 3) if not switches.contradictions(each, MAILS[:1])]
     assert fitting == ([] if stage is None else [stage])
+
+
+@pytest.mark.parametrize("other", [RECIPIENTS, mails("port 2", False)])
+def test_a_setting_that_differs_between_ports_is_unknown(other: Setting) -> None:
+    with pytest.raises(UnavailableError, match=r"not the same for every port .* declared"):
+        found(environment(), mails("port 1", True), other).contradictions(3, MAILS[:1])
 
 
 def test_a_crm_without_a_database_sends_no_mails() -> None:
@@ -509,6 +562,8 @@ def test_what_the_way_back_needs() -> None:
     assert lost(environment(**without_nocodb)) == ("NOCODB_URL not set", "NOCODB_TOKEN not set")
     with pytest.raises(UnavailableError, match="but there is NUXT_NOCODB_URL"):
         lost(environment("NUXT_NOCODB_URL", **without_nocodb))
+    with pytest.raises(UnavailableError, match="but there is GMAIL_USER"):
+        lost(environment("GMAIL_USER", NOCODB_URL="https://n", NOCODB_TOKEN="t"))
     assert lost(environment("NUXT_NOCODB_URL", **without_nocodb | {"SMTP_PASS": ""}))
 
 
@@ -536,7 +591,10 @@ def answered(body: object, status: int = 200) -> HttpAnswer:
     "body",
     [
         [{"name": "A2", "status": "sold"}, {"name": "A1", "status": "sold", "price": 1}],
-        {"list": [{"name": "A1", "status": "sold"}, {"name": "A2", "status": "sold"}]},
+        {
+            "berths": {"count": 2},
+            "list": [{"name": "A1", "status": "sold"}, {"name": "A2", "status": "sold"}],
+        },
     ],
 )
 def test_a_list_is_found_wherever_it_may_stand(body: object) -> None:
@@ -548,7 +606,9 @@ def test_a_list_is_found_wherever_it_may_stand(body: object) -> None:
     [
         (answered({"rows": []}), "no list of berths"),
         (answered([{"label": "A1"}]), "no berth with name, status"),
-        (answered(b"<html>", 404), "nothing at"),
+        (answered(b"<html>", 404), r"no list of berths \(HTTP 404\)"),
+        (answered(b"<html>"), r"no list of berths \(HTTP 200\)"),
+        (answered(b"", 302), r"no list of berths \(HTTP 302\)"),
     ],
 )
 def test_what_is_only_assumed_and_not_there_is_unknown(answer: HttpAnswer, reason: str) -> None:
@@ -556,6 +616,11 @@ def test_what_is_only_assumed_and_not_there_is_unknown(answer: HttpAnswer, reaso
         FEED.read(answer).entries()
     certain = replace(FEED, assumed=())
     assert certain.read(answer).not_found == ""
+
+
+def test_a_list_that_was_cut_off_is_unknown() -> None:
+    with pytest.raises(UnavailableError, match="longer than what is read"):
+        FEED.read(answered([]).model_copy(update={"truncated": True}))
 
 
 def test_an_empty_list_of_the_crm_is_not_matched_by_another_one() -> None:
@@ -569,6 +634,8 @@ def test_an_empty_list_of_the_crm_is_not_matched_by_another_one() -> None:
     assert feed.differences() == ("only the website shows A1 sold",)
     with pytest.raises(UnavailableError, match="nothing to compare"):
         feed.model_copy(update={"website": Known(value=nothing)}).differences()
+    spelt = FEED.read(answered([{"name": "a1", "status": "Sold"}]))
+    assert feed.model_copy(update={"crm": Known(value=spelt)}).differences() == ()
     broken = FEED.read(answered(b"", 500))
     with pytest.raises(UnavailableError, match="cannot be read"):
         feed.model_copy(update={"crm": Known(value=broken)}).differences()

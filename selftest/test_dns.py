@@ -150,7 +150,8 @@ def test_where_a_name_must_lead(
     networks: tuple[Network, ...], kind: str, addresses: tuple[str, ...], right: bool
 ) -> None:
     assert name(*addresses).leads_to(networks, kind) is right  # type: ignore[arg-type]
-    assert not name(exists=False).leads_to(networks, kind)  # type: ignore[arg-type]
+    nowhere = name(exists=False).leads_to(networks, kind)  # type: ignore[arg-type]
+    assert nowhere is name().leads_to(networks, kind)  # type: ignore[arg-type]
 
 
 def test_a_proxy_takes_the_servers_place() -> None:
@@ -161,7 +162,8 @@ def test_a_proxy_takes_the_servers_place() -> None:
     assert expected(behind, "crm") == ranges
     assert expected(behind, "storage") == SERVER
     assert listed(ranges, IPV4) == "192.0.2.0/24"
-    assert (listed(SERVER, IPV4), listed(SERVER, IPV6)) == ("45.142.177.246", "no record")
+    assert (listed(SERVER, IPV4), listed(ONLY_IPV6, IPV6)) == ("45.142.177.246", "2001:db8::/64")
+    assert listed(SERVER, IPV6) == "no record, as the target file names no such address"
 
 
 def test_a_server_that_is_named_only_has_no_known_address() -> None:

@@ -162,6 +162,7 @@ class _Access:
     def __init__(self, *, assumed: bool = False) -> None:
         self._secrets = Secrets(Redactor())
         self.redactor = self._secrets.redactor
+        self.learn = self.redactor.learn
         self.classify = self._secrets.classify
         self.target = _Target(assumed)
 

@@ -295,6 +295,7 @@ class FakeAccess:
     def __post_init__(self) -> None:
         self._secrets = Secrets(Redactor())
         self.redactor = self._secrets.redactor
+        self.learn = self.redactor.learn
         self.classify = self._secrets.classify
 
 
@@ -318,7 +319,10 @@ def inspected(service: str, environment: Mapping[str, str], **state: object) -> 
             "Env": [f"{name}={value}" for name, value in environment.items()],
         },
         "HostConfig": {"LogConfig": {"Type": "json-file"}},
-        "NetworkSettings": {"Ports": {}, "Networks": {"a": {"IPAddress": "172.18.0.9"}}},
+        "NetworkSettings": {
+            "Ports": {},
+            "Networks": {"a": {"IPAddress": "172.18.0.9", "Aliases": [service[:5], f"the-{service}"]}},
+        },
     }
 
 
@@ -355,7 +359,7 @@ def test_where_a_container_runs_it_is_the_truth(tmp_path: Path) -> None:
     assert crm.trouble(CRM.variable["APP_URL"], PRODUCTION) == "host `container.dev`"
     assert worker_seen.place == f"{tmp_path}/deploy/.env"
     assert worker_seen.trouble(CRM.variable["APP_URL"], PRODUCTION) == "host `file.dev`"
-    assert crm.hosts["postgres"] == ("172.18.0.9", "pn-crm-postgres-1")
+    assert crm.hosts["postgres"] == ("172.18.0.9", "pn-crm-postgres-1", "the-postgres")
 
 
 def test_before_the_first_deploy_the_waiting_file_is_read(tmp_path: Path) -> None:

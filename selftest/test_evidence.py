@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from acceptance import checklist
+from acceptance import checklist, contract
 from acceptance.cli import main
 from acceptance.errors import UsageError
 from acceptance.evidence import manifest, statement
@@ -22,6 +22,8 @@ from acceptance.evidence.bundle import Bundle
 from acceptance.evidence.sign import BUNDLE_NAMESPACE, Trust, sign
 from acceptance.evidence.stored import StoredBundle
 from acceptance.evidence.verify import verify
+from acceptance.facts import plan
+from acceptance.facts.base import Known, Unavailable
 from acceptance.outcome import Outcome
 from acceptance.redaction import Redactor
 from acceptance.verdict import Verdict
@@ -310,10 +312,11 @@ def test_the_statement_names_the_bundle_the_plan_and_the_images(bundle: Path) ->
     document = json.loads((bundle / "statement.json").read_text(encoding="utf-8"))
     assert document["_type"] == "https://in-toto.io/Statement/v1"
     assert document["predicateType"] == "https://in-toto.io/attestation/test-result/v0.1"
-    whole, plan, image = document["subject"]
+    whole, document_of_the_plan, own, image = document["subject"]
     assert whole["annotations"]["rehearsal"] is True
+    assert document_of_the_plan == {"name": "documents/plan.md", "digest": {"sha256": bundles.PLAN}}
     content = (checklist.DIRECTORY / "20-phase1_verify.toml").read_bytes()
-    assert plan == {
+    assert own == {
         "name": "checklist/20-phase1_verify.toml",
         "digest": {"sha256": hashlib.sha256(content).hexdigest()},
     }
@@ -326,6 +329,36 @@ def test_the_statement_names_the_bundle_the_plan_and_the_images(bundle: Path) ->
     assert predicate["passedTests"] == list(records.CLAIMS)
     assert predicate["warnedTests"] == predicate["failedTests"] == []
     assert [entry["name"] for entry in predicate["configuration"]] == ["target.json"]
+
+
+def test_the_contracts_are_subjects_where_they_judged() -> None:
+    facts = {"environments": Unavailable(reason="no login")}
+    subjects = statement.document(records.healthy(), facts, {})["subject"]
+    assert isinstance(subjects, list)
+    found = {subject["name"]: subject["digest"] for subject in subjects}
+    for path in contract.DIRECTORY.glob("*.toml"):
+        assert found[f"contracts/{path.name}"] == {"sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+
+
+def test_a_document_is_told_of_by_its_name_alone(tmp_path: Path) -> None:
+    (tmp_path / "plan.md").write_bytes(b"the plan")
+    paths = (str(tmp_path / "plan.md"), "/home/ada/one/notes.md", "/home/ada/two/notes.md")
+    assert list(plan.names(paths)) == ["plan.md", "2/notes.md", "3/notes.md"]
+    seen = plan.version(tmp_path / "plan.md", "plan.md")
+    assert seen == Known(value=plan.Version(sha256=bundles.PLAN))
+    gone = plan.version(tmp_path / "gone.md", "gone.md")
+    assert isinstance(gone, Unavailable)
+    assert gone.reason == "gone.md cannot be read (No such file or directory)"
+
+
+@pytest.mark.parametrize("place", ["subject", "predicate"])
+def test_a_statement_that_says_more_than_the_record_is_found(bundle: Path, place: str) -> None:
+    document = json.loads((bundle / "statement.json").read_text(encoding="utf-8"))
+    told = document["subject"][0]["annotations"] if place == "subject" else document["predicate"]
+    told |= {"rehearsal": False} if place == "subject" else {"passedTests": ["env.everything"]}
+    bundles.rewrite(bundle / "statement.json", **document)
+    bundles.reseal(bundle)
+    assert verify(bundle).findings == ("statement.json contradicts the bundle",)
 
 
 def test_the_digest_of_the_bundle_is_what_the_documented_command_prints(bundle: Path) -> None:

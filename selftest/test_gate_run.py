@@ -17,6 +17,9 @@ from typing import Any
 
 import pytest
 
+from acceptance import target as targets
+from acceptance.cli import main
+from acceptance.facts.catalogue import NOUNS
 from rehearsal.client import Rehearsal
 
 REPOSITORY = Path(__file__).parent.parent
@@ -109,8 +112,8 @@ def test_the_ledger_names_every_action(healthy: Run) -> None:
     assert sum(line["name"] == "ssh-login" for line in lines) == 1
 
 
-@pytest.mark.user
-def test_no_secret_is_in_any_artefact(healthy: Run, rehearsal: Rehearsal) -> None:
+def shown_secrets(rehearsal: Rehearsal, text: str) -> list[str]:
+    """Return the beginnings of the rehearsal's own secrets that a text holds."""
     directory = rehearsal.target_file.parent / "secrets"
     secrets = [path.read_text("utf-8").strip() for path in directory.iterdir() if path.is_file()]
     env = (rehearsal.target_file.parent / "host/opt/pn-crm/.env").read_text("utf-8")
@@ -119,13 +122,16 @@ def test_no_secret_is_in_any_artefact(healthy: Run, rehearsal: Rehearsal) -> Non
         for line in env.splitlines()
         if any(w in line for w in ("SECRET", "PASSWORD", "KEY="))
     ]
-    everything = healthy.output + "".join(
-        path.read_text("utf-8", "replace") for path in healthy.bundle.rglob("*") if path.is_file()
-    )
-    found = [
-        secret[:4] for secret in secrets if len(secret) > 10 and "@" not in secret and secret in everything
-    ]
-    assert found == []
+    return [secret[:4] for secret in secrets if len(secret) > 10 and "@" not in secret and secret in text]
+
+
+def everything_in(bundle: Path) -> str:
+    return "".join(path.read_text("utf-8", "replace") for path in bundle.rglob("*") if path.is_file())
+
+
+@pytest.mark.user
+def test_no_secret_is_in_any_artefact(healthy: Run, rehearsal: Rehearsal) -> None:
+    assert shown_secrets(rehearsal, healthy.output + everything_in(healthy.bundle)) == []
 
 
 @pytest.mark.user
@@ -265,22 +271,35 @@ def test_a_check_without_a_claim_passes_nothing(rehearsal: Rehearsal, tmp_path: 
     assert "made no claim" in done.item("nginx.enabled")["reason"]
 
 
-def test_a_killed_run_is_hold_incomplete(rehearsal: Rehearsal, tmp_path: Path) -> None:
+def test_a_killed_run_leaves_what_it_saw_and_is_hold_incomplete(
+    rehearsal: Rehearsal, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     process = subprocess.Popen(
-        _command(tmp_path, "-m", GATE, "--target", str(rehearsal.target_file)),
+        _command(tmp_path, "-m", GATE, "--target", str(rehearsal.target_file), "--watch", "10m"),
         cwd=REPOSITORY,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
+    bundle = tmp_path / "latest"
     deadline = time.monotonic() + 60
-    while not list(tmp_path.glob("latest/ledger.jsonl")) and time.monotonic() < deadline:
+    while not (bundle / "facts/containers.json").is_file() and time.monotonic() < deadline:
         time.sleep(0.05)
-    os.kill(process.pid, signal.SIGKILL)
+    process.kill()
     process.wait()
-    document = json.loads((tmp_path / "latest" / "verdict.json").read_text(encoding="utf-8"))
+    document = json.loads((bundle / "verdict.json").read_text(encoding="utf-8"))
     assert document["verdict"] == "HOLD"
     assert "incomplete" in document["reason"]
     assert document["finished"] is None
+    assert {item["outcome"] for item in document["items"]} == {"not-run"}
+    assert NOUNS["containers"].model.model_validate(
+        json.loads((bundle / "facts/containers.json").read_text(encoding="utf-8"))["value"]
+    )
+    ledger = (bundle / "ledger.jsonl").read_text("utf-8").splitlines()
+    assert "ssh-login" in {json.loads(line)["name"] for line in ledger}
+    assert targets.Target.model_validate_json((bundle / "target.json").read_bytes()).rehearsal
+    assert main(["verify", str(bundle)]) == 1
+    assert capsys.readouterr().out.startswith("incomplete (killed run)")
+    assert shown_secrets(rehearsal, everything_in(bundle.resolve())) == []
 
 
 def test_an_interrupted_run_is_hold_incomplete(rehearsal: Rehearsal, tmp_path: Path) -> None:

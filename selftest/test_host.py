@@ -113,6 +113,12 @@ def test_what_does_not_exist_yet_is_measured_where_it_will_be(tmp_path: Path) ->
     assert found.all[1].path == f"{tmp_path}/not/yet"
 
 
+def test_docker_may_warn_beside_its_answer(tmp_path: Path) -> None:
+    warning = "WARNING: Error loading config file: /root/.docker/config.json: permission denied"
+    found = capacity(fake_docker(tmp_path, f"echo '{warning}' >&2; echo {tmp_path}"), tmp_path)
+    assert (found.all[2].path, found.unseen) == (str(tmp_path), ())
+
+
 @pytest.mark.parametrize("script", ["echo; echo 'Cannot connect' >&2", "exit 1", "echo"])
 def test_an_engine_that_does_not_name_its_data_root_leaves_it_open(tmp_path: Path, script: str) -> None:
     found = capacity(fake_docker(tmp_path, script), tmp_path)
@@ -424,6 +430,15 @@ def test_every_address_needs_its_own_control() -> None:
     assert seen.answers
     with pytest.raises(UnavailableError, match="2001:db8::7 port 443 filtered"):
         _ = seen.open
+
+
+def test_what_accepts_every_connection_is_not_the_database() -> None:
+    seen = Outside(control=(knocked("open", port=443),), private=(knocked("open"),))
+    assert seen.open == ("192.0.2.7 port 5432 open",)
+    assert seen.model_copy(update={"nobodys": (knocked("refused", port=1),)}).open == seen.open
+    between = seen.model_copy(update={"nobodys": (knocked("open", port=1),)})
+    with pytest.raises(UnavailableError, match="port 1 open too, which nobody serves"):
+        _ = between.open
 
 
 def test_an_undeclared_knock_is_refused(tmp_path: Path) -> None:

@@ -140,6 +140,9 @@ def _token_server(directory: Path, key: ec.EllipticCurvePrivateKey, password: st
             self.end_headers()
             self.wfile.write(body)
 
+        def do_HEAD(self) -> None:
+            self.send_error(404)
+
         def log_message(self, *_: object) -> None:
             pass
 
@@ -198,6 +201,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Served]:
     tokens = _token_server(directory, key, password)
     (directory / "htpasswd").write_text(f"{USER}:{_bcrypt(password)}\n")
     ports = dict(zip(("open", "basic", "bearer"), _free_ports(3), strict=True))
+    places = {**ports, "website": tokens.server_port}
     auth = {
         "open": "",
         "basic": f"auth:\n  htpasswd:\n    realm: r\n    path: {directory / 'htpasswd'}\n",
@@ -212,7 +216,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Served]:
         with httpx.Client(verify=context, trust_env=False) as client:
             for port in ports.values():
                 _await(client, port)
-            yield _Served(directory, ports, _push_index(client, ports["open"]), password)
+            yield _Served(directory, places, _push_index(client, ports["open"]), password)
     finally:
         tokens.shutdown()
         for process in processes:
@@ -256,6 +260,11 @@ def test_no_answer_and_a_foreign_certificate_are_unknown(served: _Served) -> Non
         _Served(served.directory, {"none": _free_ports(1)[0]}, "", "").ask("none", "latest")
     with pytest.raises(UnavailableError, match="certificate is not trusted"):
         served.ask("open", "latest", name="other.example")
+
+
+def test_a_web_server_that_is_no_registry_does_not_say_that_a_tag_is_missing(served: _Served) -> None:
+    with pytest.raises(UnavailableError, match="404, and not from a registry"):
+        served.ask("website", "latest")
 
 
 def test_only_declared_paths_are_sent(served: _Served) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import pty
@@ -10,6 +11,7 @@ import select
 import signal
 import subprocess
 import sys
+import time
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
@@ -20,16 +22,19 @@ import pytest
 from acceptance import target as targets
 from acceptance.duration import seconds, told
 from acceptance.errors import UnavailableError, UsageError
+from acceptance.facts import watch as watch_facts
 from acceptance.facts.base import Known, Unavailable
 from acceptance.facts.log_errors import Errors
-from acceptance.facts.log_tail import LIMIT, Tail
+from acceptance.facts.log_tail import BEGINNING, LIMIT, Tail
 from acceptance.facts.watch import Sample, Watch
-from acceptance.facts.watched_log import WatchedLog
+from acceptance.facts.watched_log import Follower, Instance, Question, WatchedLog
+from acceptance.guard.commands import WATCH_LOG, call
 from acceptance.meter import Meter
 from acceptance.options import Options
 from acceptance.outcome import Outcome
 from acceptance.report import chart, signoff
 from acceptance.target import Target
+from acceptance.transports.host import Result
 from rehearsal.client import Rehearsal
 from selftest import matrix, records
 from selftest.rehearsed import site_of
@@ -204,6 +209,7 @@ def watched(**changes: object) -> WatchedLog:
         "examples": (),
         "gaps": (),
         "restarts": (),
+        "stopped": None,
         "had_lines": True,
     }
     return WatchedLog.model_validate({**values, **changes})
@@ -219,6 +225,53 @@ def test_a_gap_never_reads_as_quiet() -> None:
         watched(gaps=[GAP]).were_errors()
     with pytest.raises(UnavailableError, match="it never held a line"):
         watched(had_lines=False).were_errors()
+
+
+def sampled(status: str = "running", text: str = "") -> tuple[Instance, Result]:
+    """Return a container as a sample shows it, and what is read of its log."""
+    instance = Instance("a" * 64, "c", "crm-app", False, status, 0, "2026-03-04T09:00:00Z")
+    question = call(WATCH_LOG, "docker", instance.id, "0", 1, 1)
+    return instance, Result(question, 0, gzip.compress(f"{text}\nexit 0\n".encode()), "")
+
+
+def followed(*samples: tuple[int, Instance, Result]) -> Follower:
+    """Follow a log by samples, each at a second."""
+    follower = Follower("crm-app")
+    for at, instance, result in samples:
+        follower.see(instance, line(at)[0])
+        follower.hear(result, line(at)[0])
+    return follower
+
+
+def test_a_container_that_does_not_run_at_the_end_is_no_quiet_one() -> None:
+    up, down = sampled(), sampled("exited")
+    assert followed((1, *up)).fact(line(2)[0]).crashes == ()
+    assert followed((1, *down), (2, *up)).fact(line(3)[0]).crashes == ()
+    stopped = followed((1, *up), (2, *down), (3, *down)).fact(line(4)[0])
+    assert stopped.crashes == (f"{line(2)[0]} it did not run (exited), nor since",)
+
+
+def test_a_clock_that_is_set_back_is_a_gap_and_the_log_is_begun_anew() -> None:
+    before = "\n".join(f"{stamp} {text}" for stamp, text in (line(30), line(31, "Error: earlier")))
+    follower = followed((40, *sampled(text=before)))
+    assert follower.question == Question("a" * 64, "2026-03-04T09:30:29.000000000Z", LIMIT)
+    follower.set_back(line(10)[0], 30)
+    assert follower.question == Question("a" * 64, "1970-01-01T00:00:00Z", BEGINNING)
+    after = f"{before}\n{line(9)[0]} Error: passed over"
+    follower.hear(sampled(text=after)[1], line(10)[0])
+    follower.hear(sampled(text=f"{after}\n{line(11)[0]} Error: fresh")[1], line(12)[0])
+    log = follower.fact(line(12)[0])
+    assert [one.excerpt for one in log.examples] == ["Error: fresh"]
+    assert [(gap.since, gap.until) for gap in log.gaps] == [(line(10)[0], line(40)[0])]
+    assert "set back by 30 s" in log.gaps[0].why
+
+
+def test_a_clock_tells_that_it_was_set_back() -> None:
+    clock = watch_facts.Clock()
+    now = datetime.now(UTC)
+    assert clock.set(now.isoformat(), time.monotonic()) == 0
+    assert clock.set((now + timedelta(hours=1)).isoformat(), time.monotonic()) == 0
+    assert clock.set(now.isoformat(), time.monotonic()) == pytest.approx(3600, abs=5)
 
 
 # The whole noun
@@ -308,6 +361,17 @@ def test_a_crash_in_the_middle(rehearsal: Rehearsal, target: Target, tmp_path: P
     assert outcome(found, target) is Outcome.FAIL
     rehearsal.inject("logs-column-pg-object")
     rehearsal.revert("logs-column-pg-object")
+
+
+def test_a_container_that_ends_and_stays_so(rehearsal: Rehearsal, target: Target, tmp_path: Path) -> None:
+    try:
+        found = look(target, tmp_path, lambda: rehearsal.container("crm-worker", "stop"))
+    finally:
+        rehearsal.container("crm-worker", "start")
+    worker = seen(found).the("worker")
+    assert worker.stopped is not None
+    assert worker.gaps == ()
+    assert outcome(found, target) is Outcome.FAIL
 
 
 def test_a_new_container_in_the_middle(rehearsal: Rehearsal, target: Target, tmp_path: Path) -> None:

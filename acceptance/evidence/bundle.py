@@ -74,13 +74,12 @@ class Bundle:
         """Keep what was judged: the target file's content, which holds references to secrets only."""
         self.write("target.json", target.model_dump_json(indent=1) + "\n")
 
-    def keep_facts(self, facts: Mapping[str, Fact | Unavailable]) -> None:
-        """Keep every fact as it was judged, one file each."""
+    def keep_fact(self, name: str, fact: Fact | Unavailable) -> None:
+        """Keep a fact, redacted before; a later one of the same name replaces it."""
         (self.path / "facts").mkdir(exist_ok=True)
-        for name, fact in facts.items():
-            state = "unavailable" if isinstance(fact, Unavailable) else "known"
-            document = {"schema": 1, "fact": name, "state": state, "value": fact.model_dump(mode="json")}
-            self.write(f"facts/{name}.json", json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+        state = "unavailable" if isinstance(fact, Unavailable) else "known"
+        document = {"schema": 1, "fact": name, "state": state, "value": fact.model_dump(mode="json")}
+        self.write(f"facts/{name}.json", json.dumps(document, indent=1, ensure_ascii=False) + "\n")
 
     def keep_check(self, check: CheckRecord) -> None:
         """Append how a check went, flushed, so that a killed run tells what it had seen."""

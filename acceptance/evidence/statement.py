@@ -12,10 +12,11 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
-from acceptance import checklist
+from acceptance import checklist, contract
 from acceptance.evidence.record import RunRecord
 from acceptance.facts.base import Fact, Unavailable
 from acceptance.facts.containers import Containers
+from acceptance.facts.plan import Plan
 from acceptance.outcome import Outcome
 from acceptance.verdict import Verdict
 
@@ -25,49 +26,51 @@ PREDICATE = "https://in-toto.io/attestation/test-result/v0.1"
 
 _REPO_DIGEST = re.compile(r"[^\s@]+@sha256:([0-9a-f]{64})")
 _AS_PASSED = {Outcome.PASS, Outcome.NOT_APPLICABLE}
+_BY_CONTRACT = ("environments", "source_keys")
+"""The facts that are judged by contracts/*.toml."""
 
 
 def document(
     record: RunRecord,
     facts: Mapping[str, Fact | Unavailable],
     files: Mapping[str, str],
-    *,
-    plan: Path = checklist.DIRECTORY,
 ) -> dict[str, object]:
     """Return the statement.
 
-    Its subjects are the bundle, the checklist files that hold the gate's items (the plan as the suite knows
-    it), and the images that were seen deployed, by their registry digests.
+    Its subjects are the bundle, the plan (the documents that the target names, and the suite's own form of
+    it: the checklist files with items of the gate, and the contracts if they judged), and the images that
+    were seen deployed, by their registry digests.
 
     Args:
         record: the run.
-        facts: what was seen; without the fact `containers` no image is a subject.
+        facts: what was seen; without a fact of containers no image is a subject.
         files: SHA-256 of every file of the bundle but the statement and the manifest, by relative path.
-        plan: directory of the checklist.
     """
     return {
         "_type": TYPE,
-        "subject": [
-            {
-                "name": "bundle",
-                "digest": {"dirHash": directory_digest(files)},
-                "annotations": _annotations(record),
-            },
-            *_plan(record.gate, plan),
-            *_images(facts),
-        ],
+        "subject": [bundle(record, files), *_plan(facts), *_own(record.gate, facts), *_images(facts)],
         "predicateType": PREDICATE,
-        "predicate": {
-            "result": result(record),
-            "configuration": [
-                {"name": name, "digest": {"sha256": files[name]}}
-                for name in ("target.json",)
-                if name in files
-            ],
-            "passedTests": _ids(record, Outcome.PASS),
-            "warnedTests": _ids(record, Outcome.WARN, Outcome.WAIVED),
-            "failedTests": _ids(record, Outcome.FAIL),
-        },
+        "predicate": predicate(record, files),
+    }
+
+
+def bundle(record: RunRecord, files: Mapping[str, str]) -> dict[str, object]:
+    """Return the first subject."""
+    return {
+        "name": "bundle",
+        "digest": {"dirHash": directory_digest(files)},
+        "annotations": _annotations(record),
+    }
+
+
+def predicate(record: RunRecord, files: Mapping[str, str]) -> dict[str, object]:
+    """Return what the statement says of its subjects."""
+    return {
+        "result": result(record),
+        "configuration": [_subject(name, files[name]) for name in ("target.json",) if name in files],
+        "passedTests": _ids(record, Outcome.PASS),
+        "warnedTests": _ids(record, Outcome.WARN, Outcome.WAIVED),
+        "failedTests": _ids(record, Outcome.FAIL),
     }
 
 
@@ -105,13 +108,32 @@ def _ids(record: RunRecord, *outcomes: Outcome) -> list[str]:
     return [item.id for item in record.items if item.outcome in outcomes]
 
 
-def _plan(gate: str, directory: Path) -> list[dict[str, object]]:
-    contents = [(path.name, path.read_bytes()) for path in sorted(directory.glob("*.toml"))]
+def _subject(name: str, sha256: str) -> dict[str, object]:
+    return {"name": name, "digest": {"sha256": sha256}}
+
+
+def _plan(facts: Mapping[str, Fact | Unavailable]) -> list[dict[str, object]]:
+    plan = facts.get("plan")
+    found = plan.all if isinstance(plan, Plan) else {}
     return [
-        {"name": f"checklist/{name}", "digest": {"sha256": hashlib.sha256(content).hexdigest()}}
-        for name, content in contents
-        if gate in _gates(content)
+        _subject(f"documents/{name}", version.value.sha256)
+        for name, version in sorted(found.items())
+        if not isinstance(version, Unavailable)
     ]
+
+
+def _own(gate: str, facts: Mapping[str, Fact | Unavailable]) -> list[dict[str, object]]:
+    paths = [path for path in _toml(checklist.DIRECTORY) if gate in _gates(path.read_bytes())]
+    if any(name in facts for name in _BY_CONTRACT):
+        paths += _toml(contract.DIRECTORY)
+    return [
+        _subject(f"{path.parent.name}/{path.name}", hashlib.sha256(path.read_bytes()).hexdigest())
+        for path in paths
+    ]
+
+
+def _toml(directory: Path) -> list[Path]:
+    return sorted(directory.glob("*.toml"))
 
 
 def _gates(content: bytes) -> tuple[str, ...]:
@@ -120,13 +142,12 @@ def _gates(content: bytes) -> tuple[str, ...]:
 
 
 def _images(facts: Mapping[str, Fact | Unavailable]) -> list[dict[str, object]]:
-    containers = facts.get("containers")
-    if not isinstance(containers, Containers) or isinstance(containers.images, Unavailable):
-        return []
     found = {
         match[0]: match[1]
+        for containers in facts.values()
+        if isinstance(containers, Containers) and not isinstance(containers.images, Unavailable)
         for image in containers.images.value
         for digest in image.digests
         if (match := _REPO_DIGEST.fullmatch(digest))
     }
-    return [{"name": name, "digest": {"sha256": digest}} for name, digest in sorted(found.items())]
+    return [_subject(name, digest) for name, digest in sorted(found.items())]

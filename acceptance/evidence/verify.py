@@ -170,11 +170,8 @@ def _fits(directory: Path, sealed: manifest.Manifest, record: RunRecord) -> bool
     files = {name: digest for name, digest in sealed.files.items() if name != statement.NAME}
     try:
         document = json.loads((directory / statement.NAME).read_text(encoding="utf-8"))
-        subject, predicate = document["subject"][0], document["predicate"]
-        return bool(
-            subject["digest"] == {"dirHash": statement.directory_digest(files)}
-            and predicate["result"] == statement.result(record)
-        )
+        told = document["subject"][0], document["predicate"]
+        return bool(told == (statement.bundle(record, files), statement.predicate(record, files)))
     except (OSError, ValueError, LookupError, TypeError):
         return False
 

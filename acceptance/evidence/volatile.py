@@ -45,7 +45,7 @@ VOLATILE: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "ssh_login": ("clock.value.**",),
         "storage": ("sample.value.seed", "sample.value.files.*"),
         "tls": ("looked_at",),
-        "visits": ("lines", "found.**"),
+        "visits": ("lines", "last", "found.**"),
         "watch": ("begun", "until", "samples.**", "logs.*.value.lines"),
     }
 )

@@ -123,6 +123,8 @@ class Noun:
         needs: nouns it asks for by `access.fact`, so that they are collected from the start.
         actions: what it does beyond reading if that is approved.
         last: True for what is looked for once everything else was, and for as long as it takes: watching.
+        teaches: True if it may come across secrets that the suite does not know yet (`Access.learn`). While
+            such a look is under way no fact is written: it could hold one of them.
     """
 
     name: str
@@ -132,3 +134,4 @@ class Noun:
     needs: tuple[str, ...] = ()
     actions: tuple[str, ...] = ()
     last: bool = False
+    teaches: bool = False

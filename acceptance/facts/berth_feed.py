@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from acceptance.errors import UnavailableError
+from acceptance.excerpt import cut
 from acceptance.facts.base import Attempt, Fact, Known, Noun, Source, Unavailable, known
 
 if TYPE_CHECKING:
     from acceptance.access import Access
     from acceptance.transports.http import HttpAnswer
+
+_SEPARATORS = re.compile(r"[\s_-]+")
 
 SHOWN = 5
 """How many berths a message names at most."""
@@ -80,12 +84,14 @@ class BerthFeed(Fact):
     def differences(self) -> tuple[str, ...]:
         """Name the berths that one list has and the other has not, each as it is there.
 
+        `Under Offer` and `under_offer` are the same.
+
         Raises:
             UnavailableError: one of the lists cannot be read, or both are empty, so that there is nothing to
                 compare.
         """
         crm, website = known(self.crm), known(self.website)
-        held, shown = crm.entries(), website.entries()
+        held, shown = _by_spelling(crm.entries()), _by_spelling(website.entries())
         if crm.http_status != 200 or crm.berths is None:
             raise UnavailableError(f"the CRM's list of berths cannot be read ({crm.summary})")
         if not held and not shown:
@@ -93,14 +99,19 @@ class BerthFeed(Fact):
                 "both lists of berths are empty, so there is nothing to compare", "enter a berth, or ask why"
             )
         return (
-            *(f"only the website shows {berth}" for berth in shown if berth not in held),
-            *(f"only the CRM has {berth}" for berth in held if berth not in shown),
+            *(f"only the website shows {berth}" for spelt, berth in shown.items() if spelt not in held),
+            *(f"only the CRM has {berth}" for spelt, berth in held.items() if spelt not in shown),
         )
 
     @property
     def summary(self) -> str:
         """Both lists in a few words."""
         return f"website: {known(self.website).summary}; CRM: {known(self.crm).summary}"
+
+
+def _by_spelling(berths: Iterable[str]) -> Mapping[str, str]:
+    """Return berths by what counts of their spelling."""
+    return {_SEPARATORS.sub(" ", berth).casefold(): berth for berth in berths}
 
 
 def summary(entries: Sequence[str]) -> str:
@@ -129,11 +140,18 @@ class Feed:
     assumed: tuple[str, ...] = ()
 
     def read(self, answer: HttpAnswer) -> Listing:
-        """Read the list from an answer; pure."""
+        """Read the list from an answer; pure.
+
+        Raises:
+            UnavailableError: the answer was cut off.
+        """
+        if answer.truncated:
+            raise UnavailableError(f"{answer.url}: the list is longer than what is read of an answer")
         body = answer.json_body()
         document = body
         if isinstance(body, Mapping):
-            document = next((body[place] for place in self.places if place in body), None)
+            lists = (body[place] for place in self.places if isinstance(body.get(place), list))
+            document = next(lists, None)
         found = document if isinstance(document, list) else []
         entries = [entry for entry in found if isinstance(entry, Mapping)]
         is_list = isinstance(document, list)
@@ -150,8 +168,8 @@ class Feed:
         return " ".join(str(entry.get(key)) for key in self.keys)
 
     def _not_found(self, status: int, lacking: Sequence[str], *, is_list: bool, is_json: bool) -> str:
-        if status == 404 and "path" in self.assumed:
-            return "nothing"
+        if "path" in self.assumed and (200 < status < 500 or (status == 200 and not is_json)):
+            return f"no list of berths (HTTP {status})"
         if status == 200 and is_json and not is_list and "places" in self.assumed:
             return "no list of berths"
         if lacking and "keys" in self.assumed:
@@ -206,9 +224,20 @@ async def _both(access: Access, feeds: tuple[Feed, Feed]) -> tuple[Attempt[Listi
 
 async def _page(access: Access, path: str) -> Known[int] | Unavailable:
     try:
-        return Known(value=(await access.site("website").send("website-page", path=path)).status)
+        answer = await access.site("website").send("website-page", path=path)
     except UnavailableError as error:
         return Unavailable.of(error)
+    if 300 <= answer.status < 400 and _is_page_assumed(access):
+        return Unavailable(
+            reason=f"assumed name not found: {answer.url} is no page but leads to "
+            f"{cut(answer.headers.get('location', 'nowhere'), 80)}",
+            remedy="correct website.public.name or website.page in the target file",
+        )
+    return Known(value=answer.status)
+
+
+def _is_page_assumed(access: Access) -> bool:
+    return any(access.target.is_assumed(key) for key in ("website.page", "website.public.name"))
 
 
 async def collect(access: Access) -> BerthFeed:

@@ -122,11 +122,13 @@ class Tasks(Fact):
     Attributes:
         of_commit: for the commit to deploy by a push to the branch, newest run first.
         read: how many entries of the list were read, from the newest on.
+        is_whole: False if the list goes on where those of the commit may stand.
         newest: the commit of the newest entry; empty if there is none.
     """
 
     of_commit: tuple[Task, ...]
     read: int
+    is_whole: bool = True
     newest: str
 
 
@@ -212,11 +214,13 @@ class Builds(Fact):
             )
         names = dict.fromkeys(each.job for name in required for each in self.of(name) if each.job)
         newest = {name: next((task for task in tasks.of_commit if task.job == name), None) for name in names}
-        return tuple(
-            str(task) if task else f"{name} was given to no runner"
-            for name, task in newest.items()
-            if task is None or task.status != "success"
-        )
+        found = tuple(str(task) for task in newest.values() if task and task.status != "success")
+        absent = tuple(name for name, task in newest.items() if task is None)
+        if absent and not found and not tasks.is_whole:
+            raise UnavailableError(
+                f"none of the newest {tasks.read} tasks is {', '.join(absent)} of {commit}; the list goes on"
+            )
+        return (*found, *(f"{name} was given to no runner" for name in absent))
 
 
 def required(target: Target) -> tuple[str, ...]:
@@ -324,15 +328,18 @@ async def _tasks(access: Access, commit: str) -> Tasks:
     """Read the newest tasks until those of the commit were passed; the list knows no filter."""
     settings = gitea.settings(access)
     rows: list[_Task] = []
+    is_whole = False
     for page in range(1, MOST_PAGES + 1):
         path = f"{settings.api}/actions/tasks?page={page}&limit={gitea.PAGE_LENGTH}"
         answer = await gitea.get(access, GITEA_TASKS.name, path)
         found = gitea.read(answer, _TaskList).workflow_runs or []
         rows += found
         passed = any(_is_of(row, commit) for row in rows) and not any(_is_of(row, commit) for row in found)
-        if len(found) < gitea.PAGE_LENGTH or passed:
+        is_whole = len(found) < gitea.PAGE_LENGTH
+        if is_whole or passed:
             break
     return Tasks(
+        is_whole=is_whole,
         of_commit=_newest(row for row in rows if _is_of(row, commit) and row.head_branch == settings.branch),
         read=len(rows),
         newest=rows[0].head_sha if rows else "",

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from acceptance.access import Access
 
 
+_OF_THE_INQUIRY = frozenset({400, 409, 422})
+"""Refusals of what one visitor wrote, and not of the website."""
+
+
 class Deliveries(Fact):
     """What the website delivered since it was started with the variables that it has.
 
@@ -44,7 +48,7 @@ class Deliveries(Fact):
         if self._test_arrived:
             return True
         if self._answered:
-            return _is_taken(self._answered[-1])
+            return self._answered[-1].is_taken
         raise UnavailableError(
             f"no delivery of the website was seen{self._since}{self._why}",
             "run again with --approve test-inquiry, or after the next visitor's inquiry",
@@ -55,7 +59,7 @@ class Deliveries(Fact):
         """What was seen, and by what."""
         told = ["the test inquiry arrived"] if self._test_arrived else []
         if self._answered:
-            taken = sum(map(_is_taken, self._answered))
+            taken = sum(visit.is_taken for visit in self._answered)
             told.append(
                 f"{taken} taken and {len(self._answered) - taken} refused{self._since}, the last "
                 f"{self._answered[-1]}, as nginx's log shows"
@@ -64,9 +68,9 @@ class Deliveries(Fact):
 
     @property
     def _answered(self) -> tuple[Visit, ...]:
-        """Those that tell of the website; a stranger's refusal does not."""
+        """Those that tell of the website and of its way: what others send does not, nor a faulty inquiry."""
         posts = self.seen.value if isinstance(self.seen, Known) else ()
-        return tuple(visit for visit in posts if _is_taken(visit) or visit.is_nodes)
+        return tuple(visit for visit in posts if visit.is_nodes and visit.status not in _OF_THE_INQUIRY)
 
     @property
     def _test_arrived(self) -> bool:
@@ -82,10 +86,6 @@ class Deliveries(Fact):
         if isinstance(self.test, Known) and not self.test.value:
             reasons.append("the test inquiry did not arrive")
         return f" ({'; '.join(reasons)})" if reasons else ""
-
-
-def _is_taken(visit: Visit) -> bool:
-    return 200 <= visit.status < 300
 
 
 def started(environments: Environments) -> datetime | None:

@@ -320,4 +320,4 @@ async def collect(access: Access) -> Deploy:
     )
 
 
-NOUN = Noun("deploy", Deploy, collect, host=True)
+NOUN = Noun("deploy", Deploy, collect, host=True, teaches=True)

@@ -61,7 +61,7 @@ class Name(Fact):
         return known(self.records[kind])
 
     def leads_to(self, networks: Sequence[Network], kind: Kind) -> bool:
-        """Tell whether there is such a name and every address of that type is in one of the networks.
+        """Tell whether every address of that type is in one of the networks.
 
         There must be an IPv4 address if one is expected, and an IPv6 address if nothing else is.
 
@@ -71,7 +71,7 @@ class Name(Fact):
         records, wanted = self.of(kind), _of_kind(networks, kind)
         inside = all(any(ip_address(each) in network for network in wanted) for each in records.addresses)
         needed = kind == (IPV4 if _of_kind(networks, IPV4) else IPV6)
-        return records.exists and inside and (bool(records.addresses) or not needed)
+        return inside and (bool(records.addresses) or not needed)
 
     def source(self, kind: Kind) -> Source:
         """Where its records were seen."""
@@ -121,7 +121,7 @@ def listed(networks: Iterable[Network], kind: Kind) -> str:
         network.network_address if network.num_addresses == 1 else network
         for network in _of_kind(networks, kind)
     )
-    return " or ".join(map(str, told)) or "no record"
+    return " or ".join(map(str, told)) or "no record, as the target file names no such address"
 
 
 def _of_kind(networks: Iterable[Network], kind: Kind) -> tuple[Network, ...]:

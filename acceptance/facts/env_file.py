@@ -89,7 +89,7 @@ def reduce(access: Access, values: Mapping[str, str]) -> dict[str, Variable]:
     """
     for name, value in values.items():
         for label, secret in secrets_of(name, value):
-            access.redactor.learn(label, secret)
+            access.learn(label, secret)
     return {
         name: Variable(equals=access.classify(value), length=len(value), blank=not value.strip())
         for name, value in values.items()
@@ -375,4 +375,4 @@ async def collect(access: Access) -> EnvFile:
     return read(result, path, access)
 
 
-NOUN = Noun("env_file", EnvFile, collect, host=True)
+NOUN = Noun("env_file", EnvFile, collect, host=True, teaches=True)

@@ -1,6 +1,6 @@
 """The variables of the CRM and of the website, by the shapes of their contracts and without a value.
 
-Where a container runs, what it holds is the truth; else .env and the compose file that it would be started with.
+Where a container runs, what it holds is the truth; else .env and the compose file, which it would start with.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
@@ -292,7 +292,7 @@ class _Look:
         result = self.answer(_inspection(self.target))
         _, objects = of_containers.looked_at(result)
         _, containers = of_containers.read(result, self.access)
-        hosts = {each: _reached(containers, self.target, each) for each in ("postgres", "redis")}
+        hosts = {each: _reached(objects, containers, self.target, each) for each in ("postgres", "redis")}
         running = [one for one in _of(containers, self.target, kind) if one.runs]
         if not running:
             others = any(one.runs and not one.one_off for one in containers)
@@ -300,7 +300,7 @@ class _Look:
             return self._file(service, something_runs=others).model_copy(update={"hosts": hosts})
         chosen = max(running, key=lambda one: of_containers.nanoseconds(one.started_at))
         values = next(of_containers.environment_of(one) for one in objects if one["Id"] == chosen.id)
-        again = f"as root: docker container inspect {chosen.name}  # holds secrets"
+        again = _shown(chosen.name)
         found = reduced(values, contract.of("crm"), self.access, f"container {chosen.name}", again)
         return found.model_copy(update={"hosts": hosts, "started": chosen.started_at})
 
@@ -380,8 +380,7 @@ class _Look:
                 "docker container inspect: the answer is not what docker prints"
             ) from error
         place = f"container {name}" + ("" if status == "running" else f" ({status})")
-        shown = f"as root: docker container inspect {name}  # holds secrets"
-        found = reduced(values, contract.of("website"), self.access, place, shown)
+        found = reduced(values, contract.of("website"), self.access, place, _shown(name))
         return found.model_copy(update={"started": started})
 
     def _local(self, path: str) -> Environment:
@@ -401,14 +400,31 @@ class _Look:
         )
 
 
+def _shown(container: str) -> str:
+    variables = "{{range .Config.Env}}{{println .}}{{end}}"
+    return f"as root: docker inspect -f '{variables}' {container}  # holds secrets"
+
+
 def _of(containers: Iterable[Container], target: Target, kind: str) -> list[Container]:
     name = target.compose.of_kind(kind).name
     return [one for one in containers if one.service == name and not one.one_off]
 
 
-def _reached(containers: Iterable[Container], target: Target, kind: str) -> tuple[str, ...]:
-    found = _of(containers, target, kind)
-    return tuple(sorted({place for one in found for place in (one.name, *one.addresses.values())} - {""}))
+def _reached(
+    objects: Iterable[dict[str, Any]], containers: Iterable[Container], target: Target, kind: str
+) -> tuple[str, ...]:
+    """Return the names and addresses of a service's containers, and their aliases in a network."""
+    found = {one.id: one for one in _of(containers, target, kind)}
+    places = {place for one in found.values() for place in (one.name, *one.addresses.values())}
+    aliases = {
+        alias
+        for each in objects
+        if each["Id"] in found
+        for network in (each["NetworkSettings"]["Networks"] or {}).values()
+        for alias in network.get("Aliases") or ()
+        if not each["Id"].startswith(alias)
+    }
+    return tuple(sorted((places | aliases) - {""}))
 
 
 def _inspection(target: Target) -> Call:
@@ -453,4 +469,4 @@ def _attempt(look: Callable[[], Environment]) -> Known[Environment] | Unavailabl
         return Unavailable.of(error)
 
 
-NOUN = Noun("environments", Environments, collect, host=True)
+NOUN = Noun("environments", Environments, collect, host=True, teaches=True)

@@ -27,8 +27,6 @@ UTM: Final = {"utm_source": "acceptance", "utm_medium": "test", "utm_campaign": 
 """What stands in the landing page's address."""
 
 _POLL_S = 0.2
-_IN_BETWEEN = frozenset({502, 503, 504})
-"""Answers of a proxy, not of the website."""
 
 
 class Inquiry(Fact):
@@ -40,6 +38,8 @@ class Inquiry(Fact):
         waited_s: how long it was waited for at most.
         sent_utm, arrived_utm: the utm values that it was sent with, and those of its row.
         utm_assumed: True if the plan does not say how the website takes them.
+        is_page: True if the answer was a page, which answers no form.
+        path_assumed: True if the plan does not say where the form is posted to.
     """
 
     marker: str
@@ -50,6 +50,8 @@ class Inquiry(Fact):
     sent_utm: dict[str, str]
     arrived_utm: dict[str, str]
     utm_assumed: bool
+    is_page: bool
+    path_assumed: bool
     url: str
     table: str
 
@@ -58,16 +60,21 @@ class Inquiry(Fact):
         """Where it was sent to and where its row was looked for."""
         return Source(
             where=f"POST {self.url}, then {self.table}",
-            again=f"send an inquiry at {self.url} by hand; psql -f acceptance/queries/inquiry_arrived.sql",
+            again=f"psql -c 'table {self.table}' | grep {self.marker}",
         )
 
     def landed(self) -> bool:
-        """Tell whether its row is in the CRM's table.
+        """Tell whether its row is in the CRM's table; a website that breaks down over it lost it.
 
         Raises:
             UnavailableError: the website took no inquiry of ours, so nothing is known of anybody else's.
         """
-        if self.http_status in _IN_BETWEEN or 300 <= self.http_status < 500:
+        if not self.arrived and self.is_page and self.path_assumed:
+            raise UnavailableError(
+                f"assumed name not found: {self.url} answers a form with a page",
+                "look where the website's page sends its form, and correct website.inquiry.path",
+            )
+        if 300 <= self.http_status < 500:
             raise UnavailableError(
                 f"the website did not take the test inquiry ({self.answer})",
                 "correct [website.inquiry] in the target file; 400 may be the reCAPTCHA token",
@@ -75,7 +82,7 @@ class Inquiry(Fact):
         return self.arrived
 
     def came_with_utm(self) -> bool:
-        """Tell whether its row has the utm values that it was sent with.
+        """Tell whether its row has the utm values that it was sent with, whatever else it has.
 
         Raises:
             UnavailableError: there is no row, or none has arrived at all and how they are sent is assumed.
@@ -87,7 +94,7 @@ class Inquiry(Fact):
                 "assumed name not found: no utm value arrived, and how the website takes them is assumed",
                 "look at what its page sends as x-utm, and correct website.inquiry.utm in the target file",
             )
-        return self.arrived_utm == self.sent_utm
+        return self.sent_utm.items() <= self.arrived_utm.items()
 
     @property
     def answer(self) -> str:
@@ -147,6 +154,8 @@ async def collect(access: Access) -> Inquiry:
         sent_utm=UTM,
         arrived_utm=read_utm(row["utm"]) if row else {},
         utm_assumed=access.target.is_assumed("website.inquiry.utm"),
+        is_page=answer.status < 300 and answer.headers.get("content-type", "").startswith("text/html"),
+        path_assumed=access.target.is_assumed("website.inquiry.path"),
         url=answer.url,
         table=submissions.table,
     )
@@ -189,7 +198,10 @@ async def _row(access: Access, names: Identifiers, marker: str, timeout_s: float
 
 
 def read_utm(column: object) -> dict[str, str]:
-    """Return the utm values of a row's column, which may be JSON, a query string or null; pure."""
+    """Return the utm values of a row's column, which may be JSON, a query string or null; pure.
+
+    What is null or empty there is no value.
+    """
     text = str(column or "")
     try:
         document = json.loads(text)
@@ -197,7 +209,8 @@ def read_utm(column: object) -> dict[str, str]:
         document = dict(parse_qsl(text.lstrip("?")))
     if not isinstance(document, dict):
         return {}
-    return {name: str(value) for name, value in sorted(document.items()) if name.startswith("utm_")}
+    values = {name: value for name, value in sorted(document.items()) if name.startswith("utm_")}
+    return {name: str(value) for name, value in values.items() if value not in (None, "")}
 
 
 NOUN = Noun("inquiry", Inquiry, collect, needs=("containers",), actions=(ACTION,))

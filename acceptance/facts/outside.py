@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from acceptance.errors import UnavailableError
 from acceptance.facts.base import Fact, Noun, Source
-from acceptance.guard.ports import CONTROL, PRIVATE
+from acceptance.guard.ports import CONTROL, NOBODYS, PRIVATE
 
 if TYPE_CHECKING:
     from acceptance.access import Access
@@ -40,10 +40,12 @@ class Outside(Fact):
     Attributes:
         control: the port that is known to be open, at each address that the server's name has.
         private: the ports that must be closed, likewise.
+        nobodys: a port that nobody serves, asked only if one of those is open.
     """
 
     control: tuple[Knocked, ...]
     private: tuple[Knocked, ...]
+    nobodys: tuple[Knocked, ...] = ()
 
     @property
     def answers(self) -> bool:
@@ -63,13 +65,19 @@ class Outside(Fact):
 
         Raises:
             UnavailableError: it cannot be told: the server asked itself, the control port of an address did
-                not answer, or this machine prevented a connection.
+                not answer, this machine prevented a connection, or something on the way accepts them all.
         """
         asked = (*self.control, *self.private)
         if any(one.from_itself for one in asked):
             raise UnavailableError(
                 "the server was asked from itself, which shows nothing of what strangers reach",
                 "run the suite on another machine",
+            )
+        accepted = [one for one in self.nobodys if one.outcome == "open"]
+        if accepted:
+            raise UnavailableError(
+                f"{accepted[0]} too, which nobody serves: something on the way accepts every connection",
+                "run the suite from another network",
             )
         found = tuple(str(one) for one in self.private if one.outcome == "open")
         if not found:
@@ -103,7 +111,13 @@ async def collect(access: Access) -> Outside:
     control, private = await asyncio.gather(
         access.ports.knock(CONTROL.name), access.ports.knock(PRIVATE.name)
     )
-    return Outside(control=tuple(map(_knocked, control)), private=tuple(map(_knocked, private)))
+    is_open = any(one.outcome == "open" for one in private)
+    nobodys = await access.ports.knock(NOBODYS.name) if is_open else ()
+    return Outside(
+        control=tuple(map(_knocked, control)),
+        private=tuple(map(_knocked, private)),
+        nobodys=tuple(map(_knocked, nobodys)),
+    )
 
 
 def _knocked(answer: Answer) -> Knocked:

@@ -66,7 +66,11 @@ class PortSettings(Fact):
     @property
     def source(self) -> Source:
         """Where they were seen."""
-        return Source(where=f"table {self.table}", again="psql -f acceptance/queries/port_settings.sql")
+        names = "|".join(WANTED)
+        return Source(
+            where=f"table {self.table}",
+            again=f"psql -c 'table {self.table}' | grep -E '{names}'",
+        )
 
     def rows(self, name: str) -> tuple[Setting, ...]:
         """Return the rows of one setting.
@@ -88,6 +92,21 @@ class PortSettings(Fact):
         """
         told = [f"{one.told} for {one.port}" for one in self.rows(name)]
         return ", ".join(told + [f"not stored for {port}" for port in self._without(name)]) or "not stored"
+
+    def values(self, name: str) -> frozenset[bool | None]:
+        """Return what a boolean setting is for the ports: its own value, else that of every port, else off.
+
+        Returns:
+            each value that it has anywhere; None for one that is no boolean.
+
+        Raises:
+            NotApplicableError: the CRM has no database yet.
+            UnavailableError: it could not be read.
+        """
+        own = {one.port: one.is_on for one in self.rows(name)}
+        otherwise = own.pop(EVERY_PORT, False)
+        ports = {one.port for one in known(self.settings)} - {EVERY_PORT}
+        return frozenset(own.get(port, otherwise) for port in ports) or frozenset({otherwise})
 
     def is_right(self, name: str) -> bool:
         """Tell whether a setting is stored with its type for every port that has any of the four.
@@ -187,7 +206,9 @@ async def _rows(access: Access) -> tuple[Setting, ...]:
     columns = {"name": declared.name, "value": declared.value, "port": declared.port or declared.name}
     names = await identifiers(access, declared.table, columns, "port_settings")
     rows = await access.postgres.query("port_settings", names, names=sorted(WANTED))
-    return tuple(_read(rows, has_ports=bool(declared.port)))
+    found = _read(rows, has_ports=bool(declared.port))
+    only = {EVERY_PORT, f"port {declared.only}"} if declared.only else None
+    return tuple(one for one in found if only is None or one.port in only)
 
 
 def _read(rows: Iterable[Mapping[str, object]], *, has_ports: bool) -> Iterator[Setting]:

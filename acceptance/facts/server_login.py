@@ -235,7 +235,7 @@ def _login(access: Access, stored: _Stored | None, host: str) -> Login | None:
         return None
     encoded = base64.b64encode(f"{stored.username}:{stored.secret}".encode()).decode()
     for spelling in (stored.secret, encoded):
-        access.redactor.learn(f"login on the server for {host}", spelling)
+        access.learn(f"login on the server for {host}", spelling)
     return Login(username=stored.username, shape=stored.shape, equals=access.classify(stored.secret))
 
 
@@ -286,4 +286,4 @@ async def collect(access: Access) -> ServerLogin:
     )
 
 
-NOUN = Noun("server_login", ServerLogin, collect, host=True)
+NOUN = Noun("server_login", ServerLogin, collect, host=True, teaches=True)

@@ -90,13 +90,13 @@ async def collect(access: Access) -> Session:
     )
     document = answer.json_body()
     if isinstance(document, dict) and isinstance(document.get("token"), str):
-        access.redactor.learn("session token", document["token"])
+        access.learn("session token", document["token"])
     access.session_cookie = ""
     jar = _cookies(answer.headers.get("set-cookie", ""))
     name = next((name for name in jar if _SESSION_COOKIE.fullmatch(name)), "")
     morsel = jar[name] if name else None
     if morsel is not None:
-        access.redactor.learn("session cookie", morsel.coded_value)
+        access.learn("session cookie", morsel.coded_value)
         access.session_cookie = f"{name}={morsel.coded_value}"
     return Session(
         http_status=answer.status,
@@ -121,4 +121,4 @@ def _cookies(header: str) -> SimpleCookie:
     return jar
 
 
-NOUN = Noun("session", Session, collect, actions=("sign-in",))
+NOUN = Noun("session", Session, collect, actions=("sign-in",), teaches=True)

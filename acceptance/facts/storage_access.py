@@ -319,4 +319,4 @@ async def collect(access: Access) -> StorageAccess:
     )
 
 
-NOUN = Noun("storage_access", StorageAccess, collect, needs=("deploy",))
+NOUN = Noun("storage_access", StorageAccess, collect, needs=("deploy",), teaches=True)

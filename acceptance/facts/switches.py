@@ -10,7 +10,7 @@ from acceptance.cutover import Kept, Seen
 from acceptance.errors import NotApplicableError, UnavailableError
 from acceptance.facts.base import Source, known
 from acceptance.facts.environments import BLANK, UNSET, Environment, Environments
-from acceptance.facts.port_settings import EVERY_PORT, PortSettings
+from acceptance.facts.port_settings import PortSettings
 
 _OWNERS = ("the CRM's off and the website's on", "the CRM's on and the website's off")
 FLAGS = ("CRM_BERTHS_ENABLED", "WEBSITE_INQUIRY_EMAILS_DISABLED")
@@ -66,7 +66,7 @@ class Switches:
             return told
         crm, website = seen[MAILS[0]].on, not seen[MAILS[1]].on
         if crm is None:
-            return f"whether the CRM sends mails is not the same for every port, or not clear: {told}"
+            return f"whether the CRM sends mails is not clear: {told}"
         who = {(True, True): "both send mails", (False, False): "nobody sends mails"}
         return (
             f"{who.get((crm, website), 'the CRM sends mails' if crm else 'the website sends mails')}: {told}"
@@ -93,14 +93,16 @@ class Switches:
 
     def _of_the_crm(self, name: str) -> Seen:
         try:
-            rows = self.settings.rows(name)
+            states = self.settings.values(name)
         except NotApplicableError as error:
             return Seen(on=False, told=f"off, since {error}")
-        ports = {row.port for row in known(self.settings.settings)} - {EVERY_PORT}
-        own = {row.port for row in rows}
-        is_default_somewhere = not rows or (EVERY_PORT not in own and bool(ports - own))
-        states = {row.is_on for row in rows} | ({False} if is_default_somewhere else set())
-        return Seen(on=states.pop() if len(states) == 1 else None, told=self.settings.summary(name))
+        told = self.settings.summary(name)
+        if states == {True, False}:
+            raise UnavailableError(
+                f"{name} is not the same for every port ({told}), and which is the website's is not declared",
+                "say port_settings.only in the target file",
+            )
+        return Seen(on=None if None in states else True in states, told=told)
 
 
 def owner(stage: int) -> str:
@@ -138,7 +140,7 @@ def lost(environment: Environment) -> tuple[str, ...]:
 
 def _lost(environment: Environment, kept: Kept, unsure: list[str]) -> Iterator[str]:
     states = {name: environment.state(name) for name in kept.names}
-    others = [name for name in environment.strangers if kept.mark in name.upper()]
+    others = [name for name in environment.strangers if any(mark in name.upper() for mark in kept.marks)]
     if set(states.values()) == {UNSET} and others:
         unsure.append(f"{' and '.join(kept.names)}, but there is {', '.join(others)}")
         return

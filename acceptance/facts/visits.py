@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from acceptance.errors import UnavailableError
 from acceptance.excerpt import cut
 from acceptance.facts.base import Fact, Noun, Source
-from acceptance.guard.commands import NGINX_VISITS, call
+from acceptance.guard.commands import ACCOUNT, NGINX_VISITS, call
 
 if TYPE_CHECKING:
     from acceptance.access import Access
@@ -25,6 +25,9 @@ OURS: Final = "port-nimara-acceptance"
 _NODE = re.compile(r"\bnode\b|undici|ofetch|axios|\bgot\b", re.IGNORECASE)
 """Programs of the website's kind; Node's fetch names itself `node` (seen on Node 20)."""
 
+_BY_HAND = re.compile(r"curl/|wget/|httpie|postman|insomnia|python", re.IGNORECASE)
+"""Programs by which people try an address; the website is none of them."""
+
 _LINE = re.compile(
     r'\S+ - \S+ \[(?P<at>[^\]]+)\] "(?P<method>[A-Z]+) (?P<path>[^ ?"]*)[^"]*" (?P<status>\d{3}) \S+ '
     r'"[^"]*" "(?P<agent>[^"]*)"'
@@ -32,7 +35,10 @@ _LINE = re.compile(
 """nginx's predefined log format `combined`."""
 _BEGINNING = re.compile(r'\S+ - \S+ \[[^\]]+\] "')
 """So begins a line of that format, even about a request that is no HTTP."""
-_HEAD = re.compile(r"log (\d+) ?(.*)")
+_HEAD = re.compile(r"log (\d+) (.*)")
+_END = re.compile(r"until (.*)")
+_SECOND = timedelta(seconds=1)
+"""The log counts whole seconds."""
 _STAMP = "%d/%b/%Y:%H:%M:%S %z"
 
 
@@ -54,6 +60,21 @@ class Visit(Fact):
         """Whether a program of the website's kind sent it."""
         return _NODE.search(self.agent) is not None
 
+    @property
+    def is_taken(self) -> bool:
+        """Whether it was answered with success."""
+        return 200 <= self.status < 300
+
+    @property
+    def is_the_websites(self) -> bool:
+        """Whether it may be the website's: by a program of its kind, or an inquiry that was taken.
+
+        What people try by hand is not, and no stranger's inquiry that was refused.
+        """
+        return self.is_nodes or (
+            self.method == "POST" and self.is_taken and _BY_HAND.search(self.agent) is None
+        )
+
     def __str__(self) -> str:
         return f"{self.at:%Y-%m-%d %H:%M:%S} {self.method} {self.path} {self.status} by {self.agent}"
 
@@ -64,13 +85,14 @@ class Visits(Fact):
     Attributes:
         log: the file, and what was rotated out of it last.
         lines: how many requests it holds, of whatever kind.
-        first: when the first of them came; None if there is none.
+        first, last: when the first and the last of them came; None if there is none.
         found: what was handed in by anybody, and berths that were asked for by a Node program.
     """
 
     log: str
     lines: int
     first: datetime | None
+    last: datetime | None
     found: tuple[Visit, ...]
 
     @property
@@ -79,16 +101,56 @@ class Visits(Fact):
         return Source(where=self.log, again=f"as root: grep /api/public/ {self.log}")
 
     def since(self, started: datetime | None, written_to: str) -> tuple[Visit, ...]:
-        """Return the visits after a moment.
+        """Return the website's visits after a moment.
 
         Args:
             started: that moment; None for an unknown one.
             written_to: the log that nginx's configuration names for the two routes.
 
         Raises:
-            UnavailableError: the log cannot testify: nginx writes to another one, it is empty, or what it
-                shows may have been before an unknown moment.
+            UnavailableError: the log cannot testify: nginx writes to another one, it is empty or ends before
+                that moment, or what it shows may have been before an unknown moment.
         """
+        self._testify(written_to)
+        found = self._of_the_website
+        if found and started is None:
+            raise UnavailableError(
+                f"the CRM was contacted ({found[-1]}), and since when the website runs is not known",
+                "read the website's variables from its container, or see whether it was before the last flip",
+            )
+        if started is not None and self.last is not None and self.last + _SECOND < started:
+            raise UnavailableError(
+                f"{self.log} ends at {self.last:%Y-%m-%d %H:%M:%S}, before the website was started",
+                "see whether nginx still writes to it, or ask for a page and run again",
+            )
+        return tuple(visit for visit in found if started is None or visit.at > started)
+
+    def readings(self, started: datetime | None, written_to: str) -> tuple[Visit, ...]:
+        """Return how the website asked for berths after a moment.
+
+        Args:
+            started: that moment; None for an unknown one, then since ever.
+            written_to: the log that nginx's configuration names for the two routes.
+
+        Raises:
+            UnavailableError: it did not, or the log cannot testify.
+        """
+        self._testify(written_to)
+        asked = [visit for visit in self.found if visit.method == "GET" and visit.is_nodes]
+        begun = started.replace(microsecond=0) if started else None
+        found = tuple(visit for visit in asked if begun is None or visit.at >= begun)
+        if not found:
+            raise UnavailableError(
+                f"nobody like the website asked the CRM for its berths in {self.extent}",
+                "run again: the website may have asked only because of this run; then read its log",
+            )
+        return found
+
+    @property
+    def _of_the_website(self) -> tuple[Visit, ...]:
+        return tuple(visit for visit in self.found if visit.is_the_websites)
+
+    def _testify(self, written_to: str) -> None:
         if written_to != self.log:
             raise UnavailableError(
                 f"nginx logs these requests to {written_to or 'no file that its configuration names'}, "
@@ -99,12 +161,6 @@ class Visits(Fact):
             raise UnavailableError(
                 f"{self.log} is empty, so it proves nothing", "ask for a page, then run again"
             )
-        if self.found and started is None:
-            raise UnavailableError(
-                f"the CRM was contacted ({self.found[-1]}), and since when the website runs is not known",
-                "read the website's variables from its container, or see whether it was before the last flip",
-            )
-        return tuple(visit for visit in self.found if started is None or visit.at > started)
 
     @property
     def extent(self) -> str:
@@ -122,16 +178,18 @@ def read(result: Result, log: str, intake: str, *, assumed: bool) -> Visits:
     if result.rc == 4:
         unsure = "assumed name not found: " if assumed else ""
         raise UnavailableError(f"{unsure}there is no {log}", "correct nginx.access_log in the target file")
-    lines, first = 0, None
+    lines, first, last = 0, None, None
     matches = []
     for line in result.text.splitlines():
-        head = _HEAD.fullmatch(line)
-        if head is None:
+        if head := _HEAD.fullmatch(line):
+            lines += int(head[1])
+            first = first or _moment(head[2])
+        elif end := _END.fullmatch(line):
+            last = _moment(end[1]) or last
+        else:
             matches += _parsed(line, log)
-            continue
-        lines += int(head[1])
-        first = first or _moment(head[2])
-    return Visits(log=log, lines=lines, first=first, found=tuple(_of_others(matches, intake))[-KEPT:])
+    found = tuple(_of_others(matches, intake))[-KEPT:]
+    return Visits(log=log, lines=lines, first=first, last=last, found=found)
 
 
 def _parsed(line: str, log: str) -> list[Visit]:
@@ -170,13 +228,16 @@ def _of_others(visits: Iterable[Visit], intake: str) -> Iterator[Visit]:
 
 
 async def collect(access: Access) -> Visits:
-    """Read what the log says of the two routes.
+    """Read what the log says of the two routes, in the round trip after the first.
+
+    Until then what the run itself asks for has come to the log, directly and through the website.
 
     Raises:
         UnavailableError: the log cannot be read.
     """
     target = access.target
     log = target.nginx.access_log
+    await access.host.run(call(ACCOUNT))
     (result,) = await access.host.run(call(NGINX_VISITS, log, target.api.intake, target.api.berths))
     return read(result, log, target.api.intake, assumed=target.is_assumed("nginx.access_log"))
 

@@ -182,7 +182,7 @@ class Watch(Fact):
         return tuple(log.reason for log in self.logs.values() if isinstance(log, Unavailable))
 
 
-class _Clock:
+class Clock:
     """The server's time, told by it or reckoned from when it last told it."""
 
     def __init__(self) -> None:
@@ -218,7 +218,7 @@ class _Course:
         self._settings = access.target.watch
         self._planned_s = planned_s
         self._started = time.monotonic()
-        self._clock = _Clock()
+        self._clock = Clock()
         self._begun: datetime | None = None
         self._samples: list[Sample] = []
         self._recent: deque[tuple[float, int]] = deque()

@@ -98,11 +98,10 @@ measure() {
 }
 measure system /
 measure deploy "$2"
-data=$("$1" info --format '{{.DockerRootDir}}' 2>&1)
-case $data in
-  /*) measure docker "$data" ;;
-  *) printf '%s\n' "failed|docker||$(printf '%s\n' "$data" | tail -n 1)" ;;
-esac
+said=$("$1" info --format '{{.DockerRootDir}}' 2>&1)
+data=$(printf '%s\n' "$said" | grep '^/' | tail -n 1)
+if [ -n "$data" ]; then measure docker "$data"
+else printf '%s\n' "failed|docker||$(printf '%s\n' "$said" | tail -n 1)"; fi
 """,
     purpose="see how much space and how many inodes are left where the deployment writes",
     privileged=True,
@@ -278,7 +277,8 @@ fi
 for file in "$log.1" "$log"; do
   if [ ! -f "$file" ]; then continue; fi
   lines=$(wc -l <"$file") || exit 5
-  echo "log $lines $(head -n 1 -- "$file" | sed 's/^[^[]*\[\([^]]*\)\].*/\1/')"
+  first=$(head -n 1 -- "$file") last=$(tail -n 1 -- "$file")
+  printf '%s\n' "$first" "$last" | sed "s/^[^[]*\[\([^]]*\)\].*/\1/; 1s/^/log $lines /; 2s/^/until /"
   grep -hF -e " $intake" -e " $berths" -- "$file" | tail -n 2000
 done
 exit 0

@@ -12,6 +12,8 @@ Kind = Literal["A", "AAAA"]
 class Question:
     """A declared question about the target's public names, and about no others.
 
+    If one does not exist, it is asked about that name's top-level domain too.
+
     Attributes:
         kind: the type of the records that are asked for.
     """

@@ -24,5 +24,11 @@ PRIVATE = Knock(
     "see whether a stranger could reach the databases",
     "none where the port is closed; an open one sees a connection that ends without a byte",
 )
-KNOCKS = {knock.name: knock for knock in (CONTROL, PRIVATE)}
+NOBODYS = Knock(
+    "port-nobodys",
+    "if a database port is open: see that a port which nobody serves is not, or else something on the way "
+    "accepts every connection",
+    "none; the port is closed",
+)
+KNOCKS = {knock.name: knock for knock in (CONTROL, PRIVATE, NOBODYS)}
 """All of them, by name."""

@@ -5,7 +5,7 @@
 with newest as (
     select {payload}::text as payload, {utm}::text as utm
     from {table}
-    order by {created_at} desc
+    order by {created_at} desc nulls last
     limit 200
 )
 select utm

@@ -43,6 +43,7 @@ _LEGEND: Final = (
     ("gap", "log missed"),
     ("restart", "restart"),
     ("crash", "restart after it had ended by itself"),
+    ("stopped", "did not run"),
 )
 
 
@@ -51,7 +52,7 @@ class Mark:
     """Something in a lane: where, how high, and what it says when it is pointed at.
 
     Attributes:
-        kind: `ill`, `silent`, `errors`, `gap`, `restart` or `crash`.
+        kind: `ill`, `silent`, `errors`, `gap`, `restart`, `crash` or `stopped`.
     """
 
     kind: str
@@ -229,6 +230,10 @@ def _logs(watch: Watch, columns: Sequence[Column], scale: _Scale) -> Iterable[La
             )
             for one in followed.restarts
         ]
+        if stop := followed.stopped:
+            until = f"{watch.until:%Y-%m-%dT%H:%M:%S.%fZ}"
+            place = _span(stop.at, until, scale)
+            marks.append(Mark("stopped", *place, "0", f"{LANE:g}", f"did not run: {stop.status}"))
         told = f"{followed.count} in {count(followed.lines, 'line')}"
         yield Lane(followed.service, told, tuple(marks))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import Field, model_validator
 
@@ -13,10 +13,9 @@ from acceptance.sections.database import Database
 from acceptance.sections.environment import EnvironmentSource
 from acceptance.sections.public import Public
 
-VERSIONS = ("v1.13.1", "v2.0.0", "v2.11.0")
-"""The versions of the plan, in the order of its steps."""
-
 Version = Literal["v1.13.1", "v2.0.0", "v2.11.0"]
+VERSIONS: tuple[Version, ...] = get_args(Version)
+"""The versions of the plan, in the order of its steps."""
 
 
 class DocumensoDatabase(Database):

@@ -10,9 +10,12 @@ class PortSettings(Section):
 
     Attributes:
         port: the column that says which port; empty if there is none.
+        only: what stands there for the port that the website hands its inquiries in for; unset if every port
+            counts.
     """
 
     table: str = "system_settings"
     name: str = "key"
     value: str = "value"
     port: str = "port_id"
+    only: str | None = None

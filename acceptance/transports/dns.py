@@ -86,10 +86,27 @@ class Resolver:
                 f"{name}.", kind, raise_on_no_answer=False, lifetime=self._settings.timeout_s
             )
         except dns.resolver.NXDOMAIN:
+            await self._require_public_names(name.rpartition(".")[2], kind)
             return Answer(exists=False)
         chain = [str(record.target).rstrip(".") for link in answer.chaining_result.cnames for record in link]
         addresses = sorted(record.address for record in answer.rrset or ())
         return Answer(exists=True, addresses=tuple(addresses), aliases=tuple(chain))
+
+    async def _require_public_names(self, top: str, kind: Kind) -> None:
+        """See that the resolver knows a top-level domain, without which "no such name" says nothing.
+
+        Raises:
+            UnavailableError: it does not: it serves names of its own, or denies them all.
+        """
+        try:
+            await self._open().resolve(
+                f"{top}.", kind, raise_on_no_answer=False, lifetime=self._settings.timeout_s
+            )
+        except dns.resolver.NXDOMAIN as error:
+            raise UnavailableError(
+                f"{self.where} does not see the public names: to it even `{top}` does not exist",
+                "run on a machine that can resolve public names, or set dns.resolver in the target file",
+            ) from error
 
     def _open(self) -> dns.asyncresolver.Resolver:
         if self._resolver is None:

@@ -12,11 +12,14 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from acceptance.errors import RefusedError, UnavailableError
-from acceptance.guard.ports import CONTROL, KNOCKS, PRIVATE
+from acceptance.guard.ports import CONTROL, KNOCKS, NOBODYS, PRIVATE
 from acceptance.ledger import Ledger
 from acceptance.target import Target
 
 Outcome = Literal["open", "refused", "filtered", "failed"]
+
+_NOBODYS_PORT = 1
+"""Of TCPMUX (RFC 1078), which is long gone."""
 
 _OUTCOMES: dict[int, Outcome] = {
     errno.ECONNREFUSED: "refused",
@@ -45,11 +48,15 @@ class Answer(BaseModel):
 
 
 class Ports:
-    """Knocks at the ports that the target file names, and at no others."""
+    """Knocks at the ports that the target file names, at one that nobody serves, and at no others."""
 
     def __init__(self, target: Target, ledger: Ledger) -> None:
         outside = target.outside
-        self._ports = {CONTROL.name: (outside.control,), PRIVATE.name: outside.private}
+        self._ports = {
+            CONTROL.name: (outside.control,),
+            PRIVATE.name: outside.private,
+            NOBODYS.name: (_NOBODYS_PORT,),
+        }
         self._timeout_s = outside.timeout_s
         self._address = target.server.endpoint.address
         self._ledger = ledger

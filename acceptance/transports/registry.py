@@ -28,6 +28,8 @@ MANIFEST_TYPES = ", ".join(
 
 _TIMEOUT_S = 10
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_OF_A_REGISTRY = "docker-distribution-api-version"
+"""A header of every answer of distribution 2.8 and of Gitea's registry, a 404 included."""
 
 
 @dataclass(frozen=True)
@@ -237,8 +239,12 @@ def _refused(host: str, status: int, *, logged_in: bool) -> UnavailableError:
 
 
 def _digest(answer: httpx.Response, reference: str, *, logged_in: bool) -> str | None:
-    if answer.status_code == httpx.codes.NOT_FOUND:
+    if answer.status_code == httpx.codes.NOT_FOUND and _OF_A_REGISTRY in answer.headers:
         return None
+    if answer.status_code == httpx.codes.NOT_FOUND:
+        raise UnavailableError(
+            f"{reference}: HTTP 404, and not from a registry", "correct the image in compose.services"
+        )
     if answer.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
         raise _refused(reference.partition("/")[0], answer.status_code, logged_in=logged_in)
     if answer.status_code != httpx.codes.OK:

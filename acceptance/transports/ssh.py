@@ -415,7 +415,8 @@ def _root_launcher(server: Server, nonce: str, prompt: str, password: bool) -> s
 def _require_identity(server: Server) -> None:
     if not Path(server.identity).expanduser().is_file():
         raise UnavailableError(
-            f"no SSH login: there is no key file {server.identity}", "correct server.identity"
+            f"no SSH login: there is no key file {server.identity}",
+            "put it there, or correct server.identity in the target file",
         )
 
 

@@ -162,7 +162,7 @@ class Outcome:
 
 
 def run(dsn: str, version: Version) -> Outcome:
-    """Connect and deploy, as an image's start script does; a server out of reach is an outcome, too (P1001)."""
+    """Connect and deploy, as an image's start script does; no server there is an outcome, too (P1001)."""
     try:
         connection = psycopg.connect(dsn, autocommit=True)
     except psycopg.OperationalError:
@@ -183,8 +183,8 @@ def deploy(connection: Connection, version: Version) -> Outcome:
 
     Rows of migrations that the version does not know are ignored: an older image on a newer database finds
     nothing to do. A migration that fails leaves the schema as it was, and a row that stops every later call
-    until `resolve_applied` or `resolve_rolled_back`. In an empty database, everything up to v1.13.1 is made in
-    one go.
+    until `resolve_applied` or `resolve_rolled_back`. In an empty database, everything up to v1.13.1 is made
+    in one go.
 
     Args:
         connection: in autocommit mode, as the role that Documenso uses.

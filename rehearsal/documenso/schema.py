@@ -69,8 +69,8 @@ def create(
     """Create the schema of v1.13.1 in an empty database, as one transaction.
 
     Args:
-        connection: as the role that is to own everything. It may create extensions, since it owns the database
-            or has CREATE on it.
+        connection: as the role that is to own everything. It may create extensions: it owns the database or
+            has CREATE on it.
         retried: the history has a migration that failed, was marked as rolled back and applied again: 141
             rows of 140 names.
         installed: when the migrations ran.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from rehearsal.apps.web import Outgoing
+from rehearsal.apps.website.berths import FEED
 from rehearsal.faults import tools
 from rehearsal.faults.base import Course, fault
 from rehearsal.services import postgres, website
@@ -276,6 +277,38 @@ def feed_stale(stack: Stack) -> Course:
 def feed_falls_back(stack: Stack) -> Course:
     """Let the website's request for the berths time out."""
     with tools.knob(stack, WEBSITE, feed="timeout"):
+        yield
+
+
+@fault(
+    "cutover-feed-falls-back-alike",
+    notice="nothing until a berth is sold: NocoDB, which the website fell back to, has the same berths",
+    touches=("environments", "visits", "berth_feed"),
+    blinds=True,
+    stage=4,
+)
+def feed_falls_back_alike(stack: Stack) -> Course:
+    """Start a website anew whose requests for the berths time out, with a NocoDB as it was migrated from."""
+    container = stack.container(WEBSITE)
+    with tools.knob(stack, WEBSITE, feed="timeout-alike"):
+        time.sleep(_LATER_S)
+        container.recreate()
+        yield
+    container.recreate()
+
+
+@fault(
+    "cutover-feed-refused",
+    notice="the map is NocoDB's: the CRM's nginx refuses the website's requests for the berths",
+    reddens=("cutover.4-berth-feed",),
+    touches=("nginx", "visits", "berth_feed"),
+    stage=4,
+)
+def feed_refused(stack: Stack) -> Course:
+    """Let nginx refuse who asks too often, the website's program by its name."""
+    first = "proxy_set_header Host $host;"
+    refused = f"""if ($http_user_agent$uri = "node{FEED}") {{ return 429; }}"""
+    with tools.vhost(stack, first, f"{first}\n        {refused}"):
         yield
 
 

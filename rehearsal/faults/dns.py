@@ -115,3 +115,16 @@ def broken(stack: Stack) -> Course:
     failing = Records(failure="SERVFAIL")
     with _records(stack, HOSTNAME, failing), _records(stack, SERVER_NAME, failing):
         yield
+
+
+@fault(
+    "source-dns-private",
+    notice="the operator's machine is in a network whose resolver denies every public name",
+    touches=_TOUCHED,
+    blinds=True,
+)
+def private(stack: Stack) -> Course:
+    """Let the resolver say of every name, and of its top-level domain, that there is none."""
+    assert stack.resolver is not None
+    with stack.resolver.ignorant():
+        yield

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from rehearsal.faults import tools
 from rehearsal.faults.base import Course, fault
-from rehearsal.site import APP
+from rehearsal.site import APP, WEBSITE
 
 if TYPE_CHECKING:
     from rehearsal.stack import Stack
@@ -23,3 +23,17 @@ def crm_errors(stack: Stack) -> Course:
     """Log an error again and again."""
     with tools.knob(stack, APP, error_burst=True):
         yield
+
+
+@fault(
+    "watch-website-stopped",
+    notice="502 Bad Gateway on the website; its log is quiet",
+    reddens=("cutover.2-arrives", "cutover.4-berth-feed", "cutover.5-quiet"),
+    touches=("environments", "visits", "inquiry", "deliveries", "berth_feed", "watch"),
+    stage=5,
+)
+def website_stopped(stack: Stack) -> Course:
+    """Stop the website; nobody starts it again."""
+    stack.container(WEBSITE).stop()
+    yield
+    stack.container(WEBSITE).start()

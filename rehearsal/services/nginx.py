@@ -10,7 +10,16 @@ from rehearsal.runtime.spec import Program
 from rehearsal.services import outside
 from rehearsal.services.files import accepts, make_directory, write
 from rehearsal.services.pki import TEMPLATE_NAME
-from rehearsal.site import GITEA_NAME, HOSTNAME, NOCODB_NAME, REGISTRY_NAME, STORAGE_NAME, WEBSITE_NAME, Site
+from rehearsal.site import (
+    DOCUMENSO_NAME,
+    GITEA_NAME,
+    HOSTNAME,
+    NOCODB_NAME,
+    REGISTRY_NAME,
+    STORAGE_NAME,
+    WEBSITE_NAME,
+    Site,
+)
 
 VHOST = "crm_portnimara.conf"
 TEMPLATE = "portnimara_dev.conf"
@@ -20,10 +29,13 @@ REGISTRY = "registry.conf"
 GITEA = "gitea.conf"
 WEBSITE = "portnimara.conf"
 NOCODB = "nocodb.conf"
+DOCUMENSO = "documenso.conf"
 APP_PORT = 7100
 """The port that crm-app publishes on the server."""
 WEBSITE_PORT = 7200
 """The port that the website publishes there."""
+DOCUMENSO_PORT = 3020
+"""The port that Documenso publishes there."""
 
 _MIME_TYPES = (Path("/etc/nginx/mime.types"), Path("/opt/homebrew/etc/nginx/mime.types"))
 
@@ -330,6 +342,7 @@ def _vhosts(site: Site) -> dict[str, str]:
         ),
         GITEA: _render(site, _REGISTRY, GITEA_NAME, gitea),
         WEBSITE: _render(site, _SITE, WEBSITE_NAME, f"{site.address('server')}:{WEBSITE_PORT}"),
+        DOCUMENSO: _render(site, _SITE, DOCUMENSO_NAME, f"{site.address('server')}:{DOCUMENSO_PORT}"),
         NOCODB: _render(site, _SITE, NOCODB_NAME, f"{site.address('outside')}:{outside.PORT}"),
     }
 

@@ -9,14 +9,15 @@ from collections.abc import Mapping
 from rehearsal.namespace import REPOSITORY
 from rehearsal.runtime.spec import Program
 from rehearsal.services.files import accepts
-from rehearsal.site import HOSTNAME, NOCODB_NAME, WEBSITE_NAME, Site
+from rehearsal.site import HOSTNAME, NOCODB_NAME, STORAGE_NAME, WEBSITE_NAME, Site
 
 PORT = 8080
 SMTP_PORT = 2525
 
 CRM_MAIL = ("mail.portnimara.test", 587, "crm@portnimara.test")
 WEBSITE_MAIL = ("smtp.portnimara.test", 587, "website@portnimara.test")
-"""Mail server, port and account of each of the two."""
+SINK = ("mail.localhost", 2525, "dryrun")
+"""Mail server, port and account of the CRM and Documenso, of the website, and of what must mail nobody."""
 
 
 def url(site: Site) -> str:
@@ -31,7 +32,8 @@ def connections(site: Site) -> Mapping[str, str]:
     places = {
         f"{HOSTNAME}:443": https,
         f"{NOCODB_NAME}:443": https,
-        **{f"{name}:{port}": smtp for name, port, _ in (CRM_MAIL, WEBSITE_MAIL)},
+        f"{STORAGE_NAME}:443": https,
+        **{f"{name}:{port}": smtp for name, port, _ in (CRM_MAIL, WEBSITE_MAIL, SINK)},
     }
     return {"REHEARSAL_CONNECT": json.dumps(places), "REHEARSAL_CA": str(site.ca_file)}
 
@@ -42,6 +44,7 @@ def program(site: Site) -> Program:
     accounts = {
         CRM_MAIL[2]: site.credentials.smtp_password,
         WEBSITE_MAIL[2]: site.credentials.website_smtp_password,
+        SINK[2]: site.credentials.smtp_password,
     }
     return Program(
         name="outside",

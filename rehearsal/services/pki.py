@@ -14,12 +14,30 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from rehearsal.services.files import make_directory, write
-from rehearsal.site import GITEA_NAME, HOSTNAME, NOCODB_NAME, REGISTRY_NAME, STORAGE_NAME, WEBSITE_NAME, Site
+from rehearsal.site import (
+    DOCUMENSO_NAME,
+    GITEA_NAME,
+    HOSTNAME,
+    NOCODB_NAME,
+    REGISTRY_NAME,
+    STORAGE_NAME,
+    WEBSITE_NAME,
+    Site,
+)
 
 TEMPLATE_NAME = "dev.portnimara.test"
 """The name of the vhost that was there before and that the CRM's is modelled on."""
 
-NAMES = (HOSTNAME, TEMPLATE_NAME, GITEA_NAME, REGISTRY_NAME, STORAGE_NAME, WEBSITE_NAME, NOCODB_NAME)
+NAMES = (
+    HOSTNAME,
+    TEMPLATE_NAME,
+    GITEA_NAME,
+    REGISTRY_NAME,
+    STORAGE_NAME,
+    WEBSITE_NAME,
+    NOCODB_NAME,
+    DOCUMENSO_NAME,
+)
 KINDS = ("cert", "chain", "fullchain", "privkey")
 
 _LIFETIME = datetime.timedelta(days=90)

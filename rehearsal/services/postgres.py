@@ -7,7 +7,8 @@ import os
 import secrets
 import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
@@ -16,11 +17,27 @@ from psycopg.conninfo import make_conninfo
 
 from acceptance import schema_manifest
 from rehearsal.apps.crm import seed
-from rehearsal.runtime.spec import Container, Image, Mount
+from rehearsal.runtime.spec import CRM as CRM_PROJECT
+from rehearsal.runtime.spec import Container, Image, Mount, Project
 from rehearsal.services.files import make_directory, run_as, write
 from rehearsal.services.s3 import StoredFile
 from rehearsal.site import Site
 
+
+@dataclass(frozen=True)
+class Cluster:
+    """One server of the rehearsal.
+
+    Attributes:
+        service: its compose service; also whose address and directory it has.
+        volume: the volume that holds it.
+    """
+
+    service: str
+    volume: str
+
+
+CRM = Cluster("postgres", "pgdata")
 DATABASE = "pn_crm"
 OWNER = "pn_crm"
 READER = "acceptance_reader"
@@ -81,17 +98,17 @@ def reference() -> str:
     return f"postgres:{major()}"
 
 
-def initialise(site: Site) -> None:
-    """Create the cluster on the volume.
+def initialise(site: Site, cluster: Cluster = CRM) -> None:
+    """Create a cluster on its volume.
 
     Raises:
         OSError: `initdb` is missing or fails.
     """
     account = site.account("postgres")
-    data = make_directory(_volume(site), mode=0o700, account=account)
-    make_directory(_sockets(site), account=account)
-    password = _superuser_password(site)
-    handover = write(data.parent / "pgdata.password", password, mode=0o600, account=account)
+    data = make_directory(volume(site, cluster), mode=0o700, account=account)
+    make_directory(_sockets(site, cluster), account=account)
+    password = _superuser_password(site, cluster)
+    handover = write(data.parent / f"{cluster.volume}.password", password, mode=0o600, account=account)
     try:
         run_as(
             account,
@@ -105,7 +122,9 @@ def initialise(site: Site) -> None:
         )
     finally:
         handover.unlink()
-    settings = _SETTINGS.format(address=site.address("postgres"), port=PORT, sockets=_sockets(site))
+    settings = _SETTINGS.format(
+        address=site.address(cluster.service), port=PORT, sockets=_sockets(site, cluster)
+    )
     with (data / "postgresql.conf").open("a") as stream:
         stream.write(settings)
     with (data / "pg_hba.conf").open("a") as stream:
@@ -113,32 +132,39 @@ def initialise(site: Site) -> None:
 
 
 def container(site: Site, image: Image) -> Container:
-    """Return the container; its health check is what `pg_isready` does."""
-    address = site.address("postgres")
+    """Return the CRM's database as a container; its health check is what `pg_isready` does."""
+    environment = {
+        "POSTGRES_USER": OWNER,
+        "POSTGRES_PASSWORD": site.credentials.postgres_password,
+        "POSTGRES_DB": DATABASE,
+    }
+    return server(site, CRM, image, environment, CRM_PROJECT)
+
+
+def server(
+    site: Site, cluster: Cluster, image: Image, environment: Mapping[str, str], project: Project
+) -> Container:
+    """Return the container of a cluster."""
+    address = site.address(cluster.service)
     conninfo = make_conninfo(host=address, port=PORT, user=SUPERUSER, dbname="postgres", connect_timeout=2)
 
     def answers() -> bool:
         return pq.PGconn.ping(conninfo.encode()) == pq.Ping.OK
 
     return Container(
-        service="postgres",
+        service=cluster.service,
         image=image,
-        reference=reference(),
-        argv=(str(directory() / "postgres"), "-D", str(_volume(site))),
-        env={
-            "POSTGRES_USER": OWNER,
-            "POSTGRES_PASSWORD": site.credentials.postgres_password,
-            "POSTGRES_DB": DATABASE,
-            "PG_MAJOR": str(major()),
-            "PGDATA": DATA,
-        },
+        reference=image.tags[0],
+        argv=(str(directory() / "postgres"), "-D", str(volume(site, cluster))),
+        env={**environment, "PG_MAJOR": str(major()), "PGDATA": DATA},
         account=site.account("postgres"),
         address=address,
         ready=answers,
         ports=(PORT,),
-        mounts=(Mount("pgdata", DATA, _volume(site)),),
+        mounts=(Mount(cluster.volume, DATA, volume(site, cluster)),),
         health=lambda: None if answers() else f"{address}:{PORT} - no response",
         stop_signal=signal.SIGINT,
+        project=project,
     )
 
 
@@ -153,8 +179,8 @@ def load(site: Site, files: Sequence[StoredFile] = ()) -> None:
         OSError: the cluster was not initialised.
     """
     with psycopg.connect(superuser_dsn(site, "postgres"), autocommit=True) as connection:
-        _create_role(connection, OWNER, site.credentials.postgres_password)
-        _create_role(connection, READER, site.credentials.postgres_reader_password)
+        create_role(connection, OWNER, site.credentials.postgres_password)
+        create_role(connection, READER, site.credentials.postgres_reader_password)
         connection.execute(
             sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(DATABASE), sql.Identifier(OWNER))
         )
@@ -206,28 +232,29 @@ def manifest(site: Site) -> Path:
     return site.root / "schema-manifest.json"
 
 
-def superuser_dsn(site: Site, database: str = DATABASE) -> str:
+def superuser_dsn(site: Site, database: str = DATABASE, cluster: Cluster = CRM) -> str:
     """Return how to connect as the superuser; it holds the password, so never print it.
 
     Raises:
         OSError: the cluster was not initialised.
     """
-    return _dsn(site, SUPERUSER, _superuser_file(site).read_text(), database)
+    return dsn(site, SUPERUSER, _superuser_file(site, cluster).read_text(), database, cluster)
 
 
 def owner_dsn(site: Site) -> str:
     """Return how to connect as the CRM does; it holds the password, so never print it."""
-    return _dsn(site, OWNER, site.credentials.postgres_password, DATABASE)
+    return dsn(site, OWNER, site.credentials.postgres_password, DATABASE)
 
 
 def reader_dsn(site: Site) -> str:
     """Return how to connect as the suite does; it holds the password, so never print it."""
-    return _dsn(site, READER, site.credentials.postgres_reader_password, DATABASE)
+    return dsn(site, READER, site.credentials.postgres_reader_password, DATABASE)
 
 
-def _dsn(site: Site, user: str, password: str, database: str) -> str:
+def dsn(site: Site, user: str, password: str, database: str, cluster: Cluster = CRM) -> str:
+    """Return a connection string; never print it."""
     return make_conninfo(
-        host=site.address("postgres"),
+        host=site.address(cluster.service),
         port=PORT,
         user=user,
         password=password,
@@ -236,30 +263,36 @@ def _dsn(site: Site, user: str, password: str, database: str) -> str:
     )
 
 
-def _create_role(connection: psycopg.Connection[tuple[object, ...]], role: str, password: str) -> None:
+def create_role(connection: psycopg.Connection[tuple[object, ...]], role: str, password: str) -> None:
+    """Create a role that logs in; the server's log sees the password's verifier only.
+
+    Raises:
+        psycopg.Error: the server refuses it.
+    """
     verifier = connection.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256").decode()
     connection.execute(
         sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(role), sql.Literal(verifier))
     )
 
 
-def _superuser_file(site: Site) -> Path:
-    return site.secrets / "postgres_superuser_password"
+def _superuser_file(site: Site, cluster: Cluster) -> Path:
+    return site.secrets / f"{cluster.service}_superuser_password"
 
 
-def _superuser_password(site: Site) -> str:
+def _superuser_password(site: Site, cluster: Cluster) -> str:
     make_directory(site.secrets, mode=0o700)
     password = secrets.token_urlsafe(30)
-    write(_superuser_file(site), password, mode=0o600)
+    write(_superuser_file(site, cluster), password, mode=0o600)
     return password
 
 
-def _volume(site: Site) -> Path:
-    return site.root / "volumes" / "pgdata"
+def volume(site: Site, cluster: Cluster = CRM) -> Path:
+    """Return the directory of a cluster's volume."""
+    return site.root / "volumes" / cluster.volume
 
 
-def _sockets(site: Site) -> Path:
-    return site.containers / "postgres" / "run"
+def _sockets(site: Site, cluster: Cluster) -> Path:
+    return site.containers / cluster.service / "run"
 
 
 def _major(directory: Path) -> int:

@@ -120,6 +120,15 @@ class Resolver:
         return self.names.get(name.to_text(omit_final_dot=True).lower())
 
     @contextmanager
+    def ignorant(self) -> Iterator[None]:
+        """Deny every name for a while, top-level domains included."""
+        before, self.names = self.names, {}
+        try:
+            yield
+        finally:
+            self.names = before
+
+    @contextmanager
     def changed(self, name: str, records: Records | None) -> Iterator[None]:
         """Let a name have other records for a while, or not exist."""
         before = self.names
@@ -137,7 +146,8 @@ def _set(name: dns.name.Name, kind: dns.rdatatype.RdataType, *values: str) -> dn
 
 
 def healthy(site: Site) -> dict[str, Records]:
-    """Return the names as they should be: at the server, the storage's by an alias."""
+    """Return the names as they should be: at the server, the storage's by an alias; and their domain."""
     server = Records(ipv4=(site.address("public"),))
     names = dict.fromkeys((HOSTNAME, GITEA_NAME, REGISTRY_NAME, DOCUMENSO_NAME, SERVER_NAME), server)
-    return {**names, STORAGE_NAME: Records(alias=SERVER_NAME)}
+    top = HOSTNAME.rpartition(".")[2]
+    return {**names, STORAGE_NAME: Records(alias=SERVER_NAME), top: Records()}

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from rehearsal.apps.crm import branding
+from rehearsal.instances import Instance
 from rehearsal.services import documents, gitea, nginx, pki, postgres, redis, registry, resolver, s3, sshd
 from rehearsal.services.files import make_directory, write
 from rehearsal.site import DOCUMENSO_NAME, GITEA_NAME, HOSTNAME, PROJECT, STORAGE_NAME, WEBSITE_NAME, Site
@@ -14,18 +15,18 @@ from rehearsal.site import DOCUMENSO_NAME, GITEA_NAME, HOSTNAME, PROJECT, STORAG
 _Value = str | int | bool | Mapping[str, object] | list[Mapping[str, object]] | list[str]
 
 
-def document(site: Site, stage: int) -> str:
+def document(site: Site, stage: int, documenso: Instance | None = None) -> str:
     """Write the secrets below `site.secrets` and return the target file, which refers to them.
 
     Raises:
         OSError: a secret cannot be written, the host key was not generated, or a program is missing.
     """
     secrets = _write_secrets(site)
-    sections: dict[str, Mapping[str, _Value]] = {
+    sections: dict[str, Mapping[str, object]] = {
         "server": _server(site, secrets),
         "host": {"capacity": {"disk_free_mb": 16, "inodes_free": 1000, "memory_available_mb": 16}},
         "outside": {"control": site.http_port},
-        "public": _public(site, HOSTNAME),
+        "public": public(site, HOSTNAME),
         "nginx": {
             "root": str(site.nginx),
             "config": str(nginx.config(site)),
@@ -33,14 +34,14 @@ def document(site: Site, stage: int) -> str:
             "template": nginx.TEMPLATE,
             "listen_http": site.http_port,
             "listen_https": site.https_port,
-            "upstream": _endpoint(site.address("server"), nginx.APP_PORT),
+            "upstream": endpoint(site.address("server"), nginx.APP_PORT),
             "access_log": str(nginx.access_log(site)),
         },
         "tls": {"letsencrypt": str(site.letsencrypt)},
         "compose": {"project": PROJECT, "directory": str(site.deploy), "services": _services()},
         "deploy": {"staging": str(site.staging)},
         "registry": {
-            "connect": _endpoint(site.address("public"), site.https_port),
+            "connect": endpoint(site.address("public"), site.https_port),
             "ca_file": str(site.ca_file),
             "username": gitea.READER,
             "password": secrets["registry_token"],
@@ -48,7 +49,7 @@ def document(site: Site, stage: int) -> str:
         },
         "gitea": _gitea(site, secrets),
         "dns": {
-            "resolver": _endpoint(site.address("resolver"), resolver.PORT),
+            "resolver": endpoint(site.address("resolver"), resolver.PORT),
             "addresses": [site.address("public")],
             "documenso": DOCUMENSO_NAME,
         },
@@ -74,6 +75,10 @@ def document(site: Site, stage: int) -> str:
         "website": _website(site, secrets),
         "watch": {"duration": "2s", "interval": "0.3s", "burst": 10},
     }
+    if documenso is not None:
+        from rehearsal.services.documenso_target import section  # noqa: PLC0415 - loads what seals PDFs
+
+        sections["documenso"] = section(site, documenso, secrets)
     head = 'target_version = 1\nname = "rehearsal"\nrehearsal = true\n' + f"stage = {stage}\n"
     head += f"documents = {_inline(documents.prepare(site))}\n"
     return head + "".join(f"\n[{name}]\n{_lines(values)}" for name, values in sections.items())
@@ -100,12 +105,13 @@ def _server(site: Site, secrets: Mapping[str, str]) -> Mapping[str, _Value]:
     }
 
 
-def _public(site: Site, name: str) -> Mapping[str, _Value]:
+def public(site: Site, name: str) -> Mapping[str, _Value]:
+    """Return where a public name is."""
     address = site.address("public")
     return {
         "name": name,
-        "connect_http": _endpoint(address, site.http_port),
-        "connect_https": _endpoint(address, site.https_port),
+        "connect_http": endpoint(address, site.http_port),
+        "connect_https": endpoint(address, site.https_port),
         "ca_file": str(site.ca_file),
     }
 
@@ -113,8 +119,8 @@ def _public(site: Site, name: str) -> Mapping[str, _Value]:
 def _gitea(site: Site, secrets: Mapping[str, str]) -> Mapping[str, _Value]:
     return {
         "name": GITEA_NAME,
-        "connect_http": _endpoint(site.address("public"), site.http_port),
-        "connect_https": _endpoint(site.address("public"), site.https_port),
+        "connect_http": endpoint(site.address("public"), site.http_port),
+        "connect_https": endpoint(site.address("public"), site.https_port),
         "ca_file": str(site.ca_file),
         "token": secrets["gitea_token"],
         "repository": gitea.REPOSITORY,
@@ -126,7 +132,7 @@ def _gitea(site: Site, secrets: Mapping[str, str]) -> Mapping[str, _Value]:
 def _storage(site: Site, secrets: Mapping[str, str]) -> Mapping[str, _Value]:
     return {
         "endpoint": f"https://{STORAGE_NAME}",
-        "connect": _endpoint(site.address("public"), site.https_port),
+        "connect": endpoint(site.address("public"), site.https_port),
         "ca_file": str(site.ca_file),
         "region": s3.REGION,
         "bucket": s3.BUCKET,
@@ -137,7 +143,7 @@ def _storage(site: Site, secrets: Mapping[str, str]) -> Mapping[str, _Value]:
 
 def _website(site: Site, secrets: Mapping[str, str]) -> Mapping[str, _Value]:
     return {
-        "public": _public(site, WEBSITE_NAME),
+        "public": public(site, WEBSITE_NAME),
         "environment": {"container": "website-website-1"},
         "logs": "website-website-1",
         "inquiry": {"token": secrets["recaptcha_token"], "wait_s": 3},
@@ -176,7 +182,8 @@ def _services() -> list[Mapping[str, object]]:
     ]
 
 
-def _endpoint(address: str, port: int) -> Mapping[str, object]:
+def endpoint(address: str, port: int) -> Mapping[str, object]:
+    """Return an address and a port."""
     return {"address": address, "port": port}
 
 
@@ -194,6 +201,11 @@ def _write_secrets(site: Site) -> dict[str, str]:
         "s3_access_key",
         "s3_secret_key",
         "recaptcha_token",
+        "documenso_api_key",
+        "documenso_webhook_secret",
+        "documenso_reader_password",
+        "documenso_passphrase",
+        "documenso_password",
     )
     return {name: _write_secret(site.secrets / name, getattr(site.credentials, name)) for name in names}
 
@@ -203,7 +215,7 @@ def _write_secret(path: Path, value: str) -> str:
     return f"file:{path}"
 
 
-def _lines(values: Mapping[str, _Value]) -> str:
+def _lines(values: Mapping[str, object]) -> str:
     return "".join(f"{key} = {_inline(value)}\n" for key, value in values.items())
 
 

@@ -261,6 +261,19 @@ def test_the_feed_matches_the_crms_berths(berth_feed: BerthFeed) -> None:
     )
 
 
+@pytest.mark.item("cutover.4-berth-feed")
+def test_the_website_asks_the_crm(
+    visits: Visits, environments: Environments, nginx: Nginx, target: Target
+) -> None:
+    """Since it was started the website asked the CRM for its berths, and was answered.
+
+    Right after the migration NocoDB holds the same berths, so that the list itself does not tell whose it is.
+    """
+    written_to = nginx.vhost.location(target.api.berths).access_log
+    last = visits.readings(started(environments), written_to.value)[-1]
+    verify(last.is_taken, expected="the last such request answered", seen=str(last), source=visits.source)
+
+
 @pytest.mark.item("cutover.rollback")
 def test_the_website_could_go_back(environments: Environments) -> None:
     """The values of NocoDB and of the website's mail account are still there.

@@ -26,4 +26,4 @@ async def collect(access: Access) -> Containers:
     return await inspected(access, documenso.compose, "documenso.compose")
 
 
-NOUN = Noun("documenso_containers", Containers, collect, host=True)
+NOUN = Noun("documenso_containers", Containers, collect, host=True, teaches=True)

@@ -5,12 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from rehearsal.apps import console
+from rehearsal.apps.berths import BERTHS as MIGRATED
 from rehearsal.apps.knobs import Knobs
 from rehearsal.apps.outside.nocodb import BERTHS
 from rehearsal.apps.web import FetchError, Outgoing
 from rehearsal.apps.website.settings import Settings
 
 _LIMIT = 200
+
+FEED = "/api/public/berths"
+"""The CRM's list."""
+
+_ALIKE = "timeout-alike"
+"""Knob: the CRM does not answer, and NocoDB has the same berths."""
 
 
 class Feed:
@@ -29,14 +36,16 @@ class Feed:
             FetchError: NocoDB does not answer.
         """
         found = self._from_crm() if self._settings.reads_crm else None
-        return sorted(self._from_nocodb() if found is None else found, key=lambda berth: str(berth["name"]))
+        if found is None:
+            found = self._migrated() if self._knobs.word("feed") == _ALIKE else self._from_nocodb()
+        return sorted(found, key=lambda berth: str(berth["name"]))
 
     def _from_crm(self) -> list[dict[str, Any]] | None:
         knob = self._knobs.word("feed")
         if knob == "stale" and self._kept is not None:
             return self._kept
-        url = f"{self._settings.intake_url}/api/public/berths"
-        if knob == "timeout":
+        url = f"{self._settings.intake_url}{FEED}"
+        if knob in ("timeout", _ALIKE):
             console.error(f'[crm-berths] FetchError: [GET] "{url}": <no response> The operation was aborted')
             return None
         try:
@@ -57,6 +66,13 @@ class Feed:
             console.error(f"[crm-berths] TypeError: {error}")
             return None
         return self._kept
+
+    def _migrated(self) -> list[dict[str, Any]]:
+        """Return NocoDB's berths as they were when the CRM got them."""
+        return [
+            {"name": berth.name, "status": berth.status, "length": berth.length, "price": berth.price}
+            for berth in MIGRATED
+        ]
 
     def _from_nocodb(self) -> list[dict[str, Any]]:
         answer = self._outgoing.fetch(
