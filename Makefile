@@ -8,8 +8,8 @@
 PYTHON ?=
 FIND_PYTHON := PYTHON='$(PYTHON)' tools/find-python
 RUN := .venv/bin
-# Each process boots rehearsals of its own; a file's tests share theirs.
-SIDE_BY_SIDE := --numprocesses=auto --maxprocesses=4 --dist=loadfile
+# Each process boots rehearsals of its own; a file's tests share theirs. selftest/conftest.py says which go first.
+SIDE_BY_SIDE := --numprocesses=auto --maxprocesses=4 --dist=loadgroup --no-loadscope-reorder
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-22s %s\n", $$1, $$2 }'
@@ -17,13 +17,17 @@ help: ## List the targets
 rehearsal: servers .venv/.rehearsal-installed ## Judge a rehearsed server: phase1_verify, with reports
 	$(RUN)/pytest -m phase1_verify
 
+# The self-tests start hundreds of processes: what is compiled is kept, whatever the environment says.
+test test-user: export PYTHONDONTWRITEBYTECODE :=
+
 test: servers .venv/.dev-installed ## Test the suite itself: style, types, then every self-test
 	$(MAKE) --no-print-directory lint type
 	@if [ "$$(id -u)" -eq 0 ]; then $(MAKE) --no-print-directory test-user; fi
+	$(RUN)/python -m compileall -q acceptance rehearsal
 	$(RUN)/pytest selftest $(SIDE_BY_SIDE)
 
 test-user: servers .venv/.dev-installed ## As root: run the rehearsal's self-tests as an ordinary user
-	$(RUN)/python tools/as_user.py $(RUN)/pytest selftest -m user
+	$(RUN)/python tools/as_user.py $(RUN)/pytest selftest -m user $(SIDE_BY_SIDE)
 
 matrix: servers .venv/.dev-installed ## Inject every fault, reading everything again each time (slow)
 	MATRIX_READ_EVERYTHING=1 $(RUN)/pytest selftest/test_matrix.py selftest/test_matrix_cutover.py

@@ -225,7 +225,7 @@ class Access:
         return self._secrets.resolve(reference)
 
     def learn(self, name: str, value: str) -> None:
-        """Make a secret that a collector came across known to the redactor, under a name that may be shown."""
+        """Make a secret that was come across known to the redactor, under a name that may be shown."""
         noun = _looking.get()
         assert noun is None or noun.teaches, f"the noun {noun.name} must say `teaches`"
         self.redactor.learn(name, value)
@@ -280,6 +280,8 @@ class Access:
         Raises:
             UnavailableError: that noun could not look.
         """
+        noun = _looking.get()
+        assert noun is None or name in noun.needs, f"the noun {noun.name} must say that it `needs` {name}"
         return await asyncio.shield(self._task(name))
 
     def inherit(self, facts: Mapping[str, Fact | Unavailable], session_cookie: str) -> None:
@@ -292,7 +294,6 @@ class Access:
     def _task(self, name: str) -> asyncio.Task[Fact]:
         if name not in self._tasks:
             noun = self._nouns[name]
-            assert not (noun.teaches and self._kept), f"who asks for {name} must say so in `needs`"
             for needed in noun.needs:
                 self._task(needed)
             reached = noun.host and self.target.has("server")
@@ -343,9 +344,14 @@ class Access:
             with the exception's name: it must not take the others with it.
         """
         self._wanted, self._keep = tuple(names), keep
+        last = [name for name in self._wanted if self._nouns[name].last]
+        first = [name for name in self._wanted if name not in last]
+        needed = [name for late in last for name in self._nouns[late].needs]
+        for name in (*first, *needed):
+            self._task(name)
         found: dict[str, Fact | Unavailable] = {}
-        for last in (False, True):
-            tasks = {name: self._task(name) for name in self._wanted if self._nouns[name].last is last}
+        for group in (first, last):
+            tasks = {name: self._task(name) for name in group}
             found |= {name: await self._settled(name, task) for name, task in tasks.items()}
         return self._finished({name: found[name] for name in self._wanted})
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import textwrap
 from typing import Any
 
 from acceptance import cutover
@@ -13,7 +14,10 @@ from acceptance.cutover import Stage, Step
 from acceptance.errors import UsageError
 from acceptance.target import Target
 
-_PLACES = {"website": "the website's variable", "crm": "the CRM's setting"}
+_PLACES = {"website": "on the website", "crm": "on the CRM"}
+_WIDTH = 80
+_INDENT = " " * 13
+_COMMAND = "pytest "
 
 
 def register(commands: argparse._SubParsersAction[Any]) -> None:
@@ -55,8 +59,9 @@ def document(target: Target, named: str, stage: int) -> dict[str, Any]:
         stage: where it stands.
 
     Returns:
-        `target`, `stage`, `title`; `next` with the step to the next stage, None after the last; `rollback`.
-        A step has `plan`, `before`, `set` (`name`, `where`, `value`), `do`, `verify` and `undo`.
+        `target`, `stage`, `title`, `verify` of the stage; `next` with the step to the next stage, None after
+        the last; `rollback`. A step has `plan`, `before`, `set` (`name`, `where`, `value`), `do`, `verify`
+        and `undo`.
     """
     whole = cutover.load()
     following = next((each for each in whole.stages if each.number == stage + 1), None)
@@ -65,6 +70,7 @@ def document(target: Target, named: str, stage: int) -> dict[str, Any]:
         "target": target.name,
         "stage": stage,
         "title": whole.stages[stage].title,
+        "verify": _filled(whole.stages[stage].verify, words),
         "next": _stage(whole, following, words) if following else None,
         "rollback": _step(whole.rollback, words),
     }
@@ -106,22 +112,26 @@ def _filled(line: str, words: dict[str, str]) -> str:
 
 
 def text(plan: dict[str, Any]) -> str:
-    """Return the plan for people; pure."""
-    lines = [f"{plan['target']} is declared to be at stage {plan['stage']}: {plan['title']}.", ""]
+    """Return the plan for people, 80 columns wide but for commands; pure."""
+    stage = plan["stage"]
+    told = f"{plan['target']} is declared to be at stage {stage}: {plan['title']}."
+    lines = [*textwrap.wrap(told, width=_WIDTH), ""]
     following = plan["next"]
     if following:
         lines += [f"Next, stage {following['stage']}: {following['title']}", f"  ({following['plan']})", ""]
         lines += _block("before it", following["before"])
         lines += _block(
-            "set", [f"{each['name']} = {each['value']}  ({each['where']})" for each in following["set"]]
+            "set", [f"{each['where']}: {each['name']} = {each['value']}" for each in following["set"]]
         )
         lines += _block("do", following["do"])
         lines += _block("verify", [following["verify"]])
         lines += _block("undo", following["undo"])
     else:
-        lines += ["There is no flip left.", ""]
+        lines += ["There is no flip left.", "", *_block("verify", [plan["verify"]])]
+    if not cutover.load().flipped_until(stage):
+        return "\n".join(lines).rstrip()
     rollback = plan["rollback"]
-    lines += ["To go back from any stage", f"  ({rollback['plan']})", ""]
+    lines += [f"To go back from stage {stage}, or any other", f"  ({rollback['plan']})", ""]
     lines += _block("before it", rollback["before"])
     lines += _block("do", rollback["do"])
     lines += _block("verify", [rollback["verify"]])
@@ -129,5 +139,20 @@ def text(plan: dict[str, Any]) -> str:
 
 
 def _block(title: str, entries: list[str]) -> list[str]:
-    lines = [f"  {'' if number else title:<11}{entry}" for number, entry in enumerate(entries)]
-    return [*lines, ""] if lines else []
+    dash = "- " if len(entries) > 1 else ""
+    lines = [line for entry in entries for line in _wrapped(f"{dash}{entry}", dash)]
+    return [f"  {title:<11}{lines[0].strip()}", *lines[1:], ""] if lines else []
+
+
+def _wrapped(entry: str, dash: str) -> list[str]:
+    """Return the lines of an entry; what begins with a command stays whole, so that it can be copied."""
+    if entry.removeprefix(dash).startswith(_COMMAND):
+        return [f"{_INDENT}{entry}"]
+    return textwrap.wrap(
+        entry,
+        width=_WIDTH,
+        initial_indent=_INDENT,
+        subsequent_indent=_INDENT + " " * len(dash),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )

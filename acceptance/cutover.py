@@ -110,6 +110,10 @@ class Cutover(_Entry):
         """Return the switches that are set with a stage."""
         return tuple(switch for switch in self.switches if switch.stage == stage)
 
+    def flipped_until(self, stage: int) -> tuple[Switch, ...]:
+        """Return the switches that are set at a stage."""
+        return tuple(switch for switch in self.switches if switch.stage <= stage)
+
     def of_the(self, place: Literal["website", "crm"]) -> tuple[Switch, ...]:
         """Return the switches that one of the two instances holds."""
         return tuple(switch for switch in self.switches if switch.place == place)

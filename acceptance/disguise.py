@@ -10,7 +10,10 @@ from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
-_HIDDEN = "\x00-\x08\x0e-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff"
+_HIDDEN = (
+    "\x00-\x08\x0e-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e"
+    "\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\U000e0000-\U000e0fff"
+)
 _MARGIN = r"(?:(?:INTERNALERROR>|[E|\#*+?-]|//)[ \t]+|>[ \t]*)*"
 _NEW_LINE = rf"(?:(?<=\n)|(?<=\s)[^\S\n]*\n)\s*{_MARGIN}"
 _JOINED_LINE = rf"(?<=\\)(?:\s+{_MARGIN}|[nr]\s*{_MARGIN})"
@@ -19,29 +22,22 @@ _COLOUR = r"(?<=\x1b)\[[0-9;?]*[ -/]*[@-~]"
 
 _TAG = r"(?<=<)(?:/?[A-Za-z][^<>]{0,200}>|!--.{0,200}?-->)"
 
-_INTERRUPTION = re.compile(
-    rf"""
-    [\s<\\"'{_HIDDEN}]                       # every one begins so, which makes the search fast
-    (?:
-        (?<=[ \t])[ \t]*+(?!\s)
-        | {_NEW_LINE}                        # with the margin of a quotation, a traceback or a comparison
-        | (?<=\s)\s*
-        | {_JOINED_LINE}
-        | {_JOINED_LITERAL}                  # text that a program wrote in several literals
-        | {_COLOUR}
-        | (?<=[{_HIDDEN}])
-        | {_TAG}
-    )
-    """,
-    re.VERBOSE | re.DOTALL,
-)
-_WRAP = re.compile(
-    rf"""
-    [\s<\\"'{_HIDDEN}]
-    (?: {_NEW_LINE} | {_JOINED_LINE} | {_JOINED_LITERAL} | {_COLOUR} | (?<=[{_HIDDEN}]) | {_TAG} )
-    """,
-    re.VERBOSE | re.DOTALL,
-)
+_BLANKS = r"(?<=[ \t])[ \t]*+(?!\s)"
+_SPACE = r"(?<=\s)\s*"
+_BREAKS = rf"{_NEW_LINE} | {_JOINED_LINE} | {_JOINED_LITERAL} | {_COLOUR} | (?<=[{_HIDDEN}])"
+"""A line break with the margin of a quotation, a traceback or a comparison behind it; one that a program
+wrote behind a backslash, or between two literals; and what no terminal shows."""
+
+
+def _interruption(*kinds: str) -> re.Pattern[str]:
+    # every one begins with one of a few characters, which makes the search fast
+    return re.compile(rf"[\s<\\\"'{_HIDDEN}](?: {' | '.join(kinds)} )", re.VERBOSE | re.DOTALL)
+
+
+_INTERRUPTION = _interruption(_BLANKS, _BREAKS, _SPACE, _TAG)
+_INSIDE_TAGS = _interruption(_BLANKS, _BREAKS, _SPACE)
+"""The same for a text that stands within a tag, or between a `<` and a `>` that belong to no tag."""
+_WRAP = _interruption(_BREAKS, _TAG)
 """Of the interruptions those that nobody writes between two words: all but blanks."""
 
 _ESCAPE = re.compile(
@@ -49,7 +45,7 @@ _ESCAPE = re.compile(
     [%&\\']
     (?:
         (?<=%)[0-9A-Fa-f]{2}(?:%[0-9A-Fa-f]{2})*
-        | (?<=&)(?:\#[0-9]{1,7};?|\#[xX][0-9A-Fa-f]{1,6};?|[A-Za-z][A-Za-z0-9]{1,31};|(?:amp|lt|gt|quot))
+        | (?<=&)(?:\#[0-9]{1,9};?|\#[xX][0-9A-Fa-f]{1,8};?|[A-Za-z][A-Za-z0-9]{1,31};|(?:amp|lt|gt|quot))
         | (?<=\\)u[0-9A-Fa-f]{4}(?:\\u[0-9A-Fa-f]{4})*
         | (?<=\\)(?:u\{[0-9A-Fa-f]{1,8}\}|U[0-9A-Fa-f]{8})
         | (?<=\\)x[0-9A-Fa-f]{2}(?:\\x[0-9A-Fa-f]{2})*
@@ -86,10 +82,14 @@ class Way(NamedTuple):
         text = _ESCAPE.sub(_meaning, self.text)
         return self if text == self.text else Way(text, self.is_joined, (*self.steps, (_ESCAPE, _meaning)))
 
-    def without_interruptions(self) -> Way:
+    def without_interruptions(self, what: re.Pattern[str] = _INTERRUPTION) -> Way:
         """Return it joined; the same if nothing interrupts it."""
-        text = bare(self.text)
-        return self if text == self.text else Way(text, True, (*self.steps, (_INTERRUPTION, _nothing)))
+        text = what.sub("", self.text)
+        return self if text == self.text else Way(text, True, (*self.steps, (what, _nothing)))
+
+    def inside_tags(self) -> tuple[Way, ...]:
+        """Return it joined as if it had no tags, if it may have some."""
+        return (self.without_interruptions(_INSIDE_TAGS),) if "<" in self.text else ()
 
     def located(self, text: str) -> Reading:
         """Return the same reading of the text that it is a way to read, with the way back."""
@@ -101,7 +101,7 @@ class Way(NamedTuple):
     def is_wrapped(self, text: str, value: str) -> bool:
         """Tell whether what this reads as the value is the value broken into lines, and no more."""
         for pattern, meaning in self.steps:
-            text = _WRAP.sub("", text) if pattern is _INTERRUPTION else pattern.sub(meaning, text)
+            text = _WRAP.sub("", text) if meaning is _nothing else pattern.sub(meaning, text)
         rest = iter(value)
         return all(
             character == next((other for other in rest if not other.isspace() or character.isspace()), "")
@@ -169,18 +169,19 @@ def bare(value: str) -> str:
 def ways(text: str, layers: int = 2) -> Iterator[Way]:
     """Yield the ways to read a text, none twice: as it stands, and with up to `layers` of quoting undone.
 
-    Each is there with and without its interruptions, if it has any. They may be left out before the quoting
-    is undone, which a line break can stand within, or after it, which may tell what is a line break.
+    Each is there with and without its interruptions, if it has any, and without all but tags: what looks like
+    one may be none, or hold the secret. Interruptions may be left out before the quoting is undone, which a
+    line break can stand within, or after it, which may tell what is a line break.
     """
     plain = Way(text, is_joined=False, steps=())
     joined = plain.without_interruptions()
-    yield from dict.fromkeys((plain, joined))
+    yield from dict.fromkeys((plain, joined, *plain.inside_tags()))
     for _ in range(layers):
         deeper, inner = plain.decoded(), joined.decoded()
         if deeper is plain and inner is joined:
             return
         before = {plain.text, joined.text}
-        whole = () if deeper is plain else (deeper.without_interruptions(), deeper)
+        whole = () if deeper is plain else (deeper.without_interruptions(), deeper, *deeper.inside_tags())
         plain, joined = deeper, joined if inner is joined else inner.without_interruptions()
         found = {way.text: way for way in (*whole, joined)}
         yield from (way for text, way in found.items() if text not in before)

@@ -6,8 +6,8 @@ import asyncio
 import importlib.util
 import inspect
 import tempfile
-from collections.abc import Awaitable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -119,7 +119,8 @@ def plan(checklist: Checklist, position: Position) -> tuple[Gate, ...]:
     for name in checklist.gates:
         items = checklist.of_gate(name)
         wanted = [item.id for item in items if not position.excuse(item)]
-        needed = sources.of({noun for item in wanted for noun in nouns.get(item, ())}, NOUNS)
+        named = {noun for item in wanted for noun in nouns.get(item, ())}
+        needed: frozenset[str] = sources.of(named, NOUNS)
         if any(item.stages for item in items):
             needed |= {probes.STAGE}
         planned = sum(item not in nouns for item in wanted)
@@ -135,7 +136,7 @@ def examine(target: Target, checklist: Checklist, position: Position) -> Examina
     """
     hasty = _hasty(target)
     known = {source.name: source for source in probes.all_of(hasty, position)}
-    gates = tuple(_closed(gate, known) for gate in plan(checklist, position))
+    gates = tuple(replace(gate, sources=closed(gate.sources, known)) for gate in plan(checklist, position))
     wanted = frozenset().union(*(gate.sources for gate in gates))
     findings = asyncio.run(_probed(hasty, [known[name] for name in known if name in wanted]))
     return Examination(findings, gates)
@@ -155,16 +156,21 @@ def _hasty(target: Target) -> Target:
     return Target.model_validate(shorter(target).model_dump())
 
 
-def _closed(gate: Gate, known: Mapping[str, Source]) -> Gate:
-    """Add what its sources need, and the secrets that collectors present themselves."""
-    sections = tuple(f"{name}." for name in gate.sources if name.startswith("secret."))
-    ahead = {name for name in known if name in gate.sources or name.startswith(sections)}
+def closed(wanted: Collection[str], known: Mapping[str, Source]) -> frozenset[str]:
+    """Return sources with what they need, and with the secrets that collectors present themselves.
+
+    Args:
+        wanted: names of sources.
+        known: every source of the target, by name.
+    """
+    sections = tuple(f"{name}." for name in wanted if name.startswith("secret."))
+    ahead = {name for name in known if name in wanted or name.startswith(sections)}
     found: set[str] = set()
     while ahead:
         name = ahead.pop()
         found.add(name)
         ahead |= {*known[name].needs, *known[name].beside} - found
-    return Gate(gate.name, frozenset(found), gate.planned)
+    return frozenset(found)
 
 
 async def _probed(target: Target, wanted: Iterable[Source]) -> dict[str, Finding]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeVar
 
@@ -432,7 +433,7 @@ class Target(Section):
         places = [place for each in public for place in (each.http, each.https)]
         if self.has("server"):
             places.append(self.server.endpoint)
-        outside = [place.address for place in places if not place.address.startswith("127.")]
+        outside = [place.address for place in places if not _is_loopback(place.address)]
         if self.rehearsal and outside:
             raise ValueError(
                 f"rehearsal: {outside[0]} is no loopback address; everything is approved on a rehearsal"
@@ -520,6 +521,14 @@ class Target(Section):
     def is_assumed(self, key: str) -> bool:
         """Tell whether the plan leaves this value open (`compose.directory`)."""
         return key in self.assumed
+
+
+def _is_loopback(address: str) -> bool:
+    """Tell whether an address is one of this machine's own; a name is none, whatever it looks like."""
+    try:
+        return ip_address(address).is_loopback
+    except ValueError:
+        return False
 
 
 def _names_of(compose: Compose) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import zlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,11 +20,39 @@ from selftest.matrix import Table
 _TABLE = pytest.StashKey[Table]()
 _PART = "matrix"
 
+_LONGEST = (
+    "test_matrix test_gate_run test_hostile_server test_cutover test_matrix_cutover test_watch test_supervisor "
+    "test_gates_go test_pages test_diff test_replay test_doctor test_guard test_benchmarks test_schema "
+    "test_read_only test_markup_injection test_website"
+).split()
+"""The files that take longest; they are begun first, so that none is left alone at the end."""
+
+_PARTS = {"test_matrix": 2}
+"""Files whose cases may be shared out, each part with a rehearsal of its own, and into how many parts."""
+
 
 def pytest_configure() -> None:
     """Have processes that the tests start obey Ctrl-C, also where a shell started these in the background."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep each file's tests together where tests run side by side, and begin with the longest."""
+    groups = {item: _group(item) for item in items}
+    for item, group in groups.items():
+        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: (_rank(item), groups[item]))
+
+
+def _group(item: pytest.Item) -> str:
+    file = item.path.stem
+    part = zlib.crc32(item.name.encode()) % _PARTS.get(file, 1) if hasattr(item, "callspec") else 0
+    return f"{file}-{part}"
+
+
+def _rank(item: pytest.Item) -> int:
+    return _LONGEST.index(item.path.stem) if item.path.stem in _LONGEST else len(_LONGEST)
 
 
 @pytest.fixture(scope="module")

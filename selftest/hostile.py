@@ -11,6 +11,7 @@ import ssl
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from psycopg.types.json import Jsonb
 from rehearsal.client import Rehearsal, boot
 from rehearsal.namespace import REPOSITORY
 from rehearsal.runtime import clock
-from rehearsal.services import nginx, pki, postgres
+from rehearsal.services import documents, nginx, pki, postgres
 from rehearsal.services.files import write
 from rehearsal.site import APP, HOSTNAME, WORKER, Site
 from selftest.canaries import forms, secret
@@ -62,6 +63,7 @@ _SOURCES = (
     "nginx",
     "banner",
     "local",
+    "website",
 )
 _GIVEN = (
     "intake_secret",
@@ -70,6 +72,9 @@ _GIVEN = (
     "redis_password",
     "s3_access_key",
     "s3_secret_key",
+    "gitea_token",
+    "registry_token",
+    "recaptcha_token",
 )
 _UNKNOWN = ("dsn", "bearer", "basic", "jwt", "pem", "cookie", "password", "intake header")
 
@@ -119,6 +124,7 @@ def plan(site: Site) -> Planted:
     """Make up canaries, and name the rehearsal's own secrets as such."""
     names = (*_GIVEN, "root_password") if site.as_root else _GIVEN
     met = {name: secret() for name in (*_SOURCES, "session cookie", "session token")}
+    met["passphrase"] = secret()
     met["odd"] = f"{secret(12)}p\"a'ss<&>%\\$ü/+={secret(9)}"
     return Planted(
         {name: (site.secrets / name).read_text(encoding="utf-8") for name in names},
@@ -260,6 +266,8 @@ for one in found:
     service = one["Config"]["Labels"]["com.docker.compose.service"]
     if service == {app!r}:
         one["Config"]["Env"] += plant["env"]
+    if service == {website!r}:
+        one["Config"]["Env"] += plant["website"]
     if service == {worker!r}:
         one["Config"]["Image"] = plant["image"]
         one["State"]["Status"] = plant["state"]
@@ -331,6 +339,7 @@ def _certificate(site: Site, planted: Planted) -> Path:
 def _plant_in_files(site: Site, planted: Planted) -> None:
     known = planted.met
     lines = [f"{name.upper().replace(' ', '_')}_TOKEN={known[name]}" for name in _SOURCES]
+    lines.append(f"NEXT_PRIVATE_SIGNING_PASSPHRASE={known['passphrase']}")
     with (site.deploy / ".env").open("a", encoding="utf-8") as file:
         file.write("\n".join(lines) + "\n")
     own = site.nginx / "sites-enabled" / "<img src=x onerror=fired()>.conf"
@@ -341,6 +350,8 @@ def _plant_in_files(site: Site, planted: Planted) -> None:
     text = vhost.read_text("utf-8").replace("proxy_set_header X-Real-IP $remote_addr;", proxy)
     vhost.write_text(text, "utf-8")
     banner = write(site.host / "etc" / "banner", f"{known['banner']} {planted.anchored} {IMAGE}\n")
+    with documents.plan(site).open("a", encoding="utf-8") as file:
+        file.write("\n".join([*planted.places, *known.values(), *planted.given.values()]) + "\n")
     with (site.host / "etc/ssh/sshd_config").open("a", encoding="utf-8") as file:
         file.write(f"Banner {banner}\n")
 
@@ -360,7 +371,8 @@ def _plant_in_log(site: Site, planted: Planted) -> None:
     (log,) = (site.containers / APP).glob("*/*-json.log")
     texts = [f'error: column "x{form}" does not exist' for form in forms(planted.met["log"]).values()]
     told = [f"unhandledRejection: {planted.anchored} {markup}" for markup in MARKUP]
-    refused = f"ECONNREFUSED {planted.given['intake_secret']} {planted.met['odd']} {NUL} {HALF}"
+    met = planted.met
+    refused = f"ECONNREFUSED {planted.given['intake_secret']} {met['odd']} {met['passphrase']} {NUL} {HALF}"
     with log.open("a", encoding="utf-8") as file:
         for text in [*texts, *told, refused]:
             entry = {"log": f"{text}\n", "stream": "stderr", "time": clock.short(clock.now())}
@@ -376,6 +388,10 @@ def _showing_tools(site: Site, planted: Planted) -> dict[str, str]:
             f"{known['key']}_{IMAGE}=1",
             f"PLAIN=https://crm:{known['environment']}@host/ {SCRIPT}",
         ],
+        "website": [
+            f"WEBSITE_TOKEN={known['website']}",
+            f"CRM_INTAKE_URL=https://x:{known['website']}@crm.test",
+        ],
         "image": f"registry.test/{known['label']}/{IMAGE}:latest",
         "state": f"{known['label']} {CDATA} {HALF}",
         "labels": {f"{known['key']} {SCRIPT}": known["label"]},
@@ -383,7 +399,9 @@ def _showing_tools(site: Site, planted: Planted) -> dict[str, str]:
         "mount": f"/{known['key']}{CLOSING}",
     }
     docker = site.host / "usr/bin/docker"
-    script = _DOCKER.format(python=sys.executable, plant=plant, docker=str(docker), app=APP, worker=WORKER)
+    script = _DOCKER.format(
+        python=sys.executable, plant=plant, docker=str(docker), app=APP, worker=WORKER, website="website"
+    )
     return {"docker": str(write(docker.with_name("docker-showing"), script, mode=0o755))}
 
 
@@ -505,12 +523,14 @@ class Runs:
         showing: as verbose as pytest can be, with checks that break.
         refusing: plain.
         broken: with the output of checks that break as they print it, ended by a mistake in a plugin.
+        killed: as soon as it had written a fact.
     """
 
     planted: Planted
     showing: Outcome
     refusing: Outcome
     broken: Outcome
+    killed: Outcome
 
 
 _MEETING = ("tests/verify/test_containers.py", "tests/verify/test_realtime.py")
@@ -533,8 +553,10 @@ def runs(directory: Path) -> Iterator[Runs]:
                 place.showing,
                 ("-s", "--full-trace", *wordy, "-p", "mistaken", *_MEETING, str(checks)),
             ),
+            "killed": (place.showing, ("--watch", "10m")),
         }
         begun = {name: _begun(directory, name, target, options) for name, (target, options) in ways.items()}
+        _kill(directory / "killed", begun["killed"])
         ended = {name: _ended(directory / name, process) for name, process in begun.items()}
         yield Runs(place.planted, **ended)
 
@@ -545,7 +567,7 @@ def _filled(template: str, text: Path) -> str:
 
 def _begun(directory: Path, name: str, target: Path, options: tuple[str, ...]) -> subprocess.Popen[str]:
     (directory / name).mkdir(parents=True)
-    gate = ("-m", "phase1_verify", "--target", str(target), "--reports", str(directory / name / "reports"))
+    gate = ("-m", "readiness", "--target", str(target), "--reports", str(directory / name / "reports"))
     return subprocess.Popen(
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *gate, *options],
         cwd=REPOSITORY,
@@ -555,6 +577,13 @@ def _begun(directory: Path, name: str, target: Path, options: tuple[str, ...]) -
         text=True,
         errors="replace",
     )
+
+
+def _kill(directory: Path, process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 100
+    while not list(directory.glob("reports/latest/facts/*.json")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.kill()
 
 
 def _ended(directory: Path, process: subprocess.Popen[str]) -> Outcome:

@@ -6,6 +6,7 @@ import asyncio
 import importlib
 import inspect
 import os
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -154,7 +155,8 @@ class Bench:
 
     @property
     def _observer(self) -> Observer:
-        return Observer(self.target, self.directory, self._secrets)
+        """An observer with a ledger of its own: a ledger is read again when it is closed."""
+        return Observer(self.target, Path(tempfile.mkdtemp(dir=self.directory)), self._secrets)
 
     @property
     def nouns(self) -> set[str]:

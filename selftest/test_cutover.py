@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -39,13 +37,12 @@ from acceptance.transports.host import Result
 from acceptance.transports.http import HttpAnswer
 from rehearsal.client import Rehearsal, boot
 from rehearsal.services import website
-from selftest import matrix
+from selftest import matrix, warm
 from selftest.rehearsed import site_of
 
-REPOSITORY = Path(__file__).resolve().parent.parent
 WAY = (0, 1, 2, 3, 4, 5, 4, 3, 2, 1, 0)
-BY_PYTEST = (2, 9)
-"""Steps of the way at which the gate is run as an operator runs it."""
+BY_PYTEST = (0, 1, 2, 3, 4, 5, 9)
+"""Steps of the way at which the gate is run as by an operator: each stage, and one on the way back."""
 
 TWICE = 7
 """The step of the way at which everything is looked at a second time."""
@@ -106,7 +103,7 @@ def walk(rehearsal: Rehearsal, tmp_path_factory: pytest.TempPathFactory) -> list
     directory = tmp_path_factory.mktemp("walk")
     target = targets.load(rehearsal.target_file)
     look = matrix.Observer(target, directory).look(NOUNS_OF_ALL)
-    steps = [Step(WAY[0], target, look.facts)]
+    steps = [Step(WAY[0], target, look.facts, gate(rehearsal, WAY[0], directory))]
     for number, stage in enumerate(WAY[1:], start=1):
         rehearsal.go_to_stage(stage)
         target = targets.load(rehearsal.target_file)
@@ -121,28 +118,13 @@ def walk(rehearsal: Rehearsal, tmp_path_factory: pytest.TempPathFactory) -> list
 
 def gate(rehearsal: Rehearsal, stage: int, reports: Path) -> str:
     """Run the gate as an operator does, and return its verdict."""
-    subprocess.run(
-        [
-            *(
-                sys.executable,
-                "-m",
-                "pytest",
-                "-p",
-                "no:cacheprovider",
-                "-m",
-                "cutover",
-                "--stage",
-                str(stage),
-            ),
-            *("--target", str(rehearsal.target_file), "--reports", str(reports)),
-        ],
-        cwd=REPOSITORY,
-        capture_output=True,
-        timeout=120,
-        check=False,
+    warm.run(
+        *("pytest", "-p", "no:cacheprovider", "-m", "cutover"),
+        *("--stage", str(stage), "--target", str(rehearsal.target_file), "--reports", str(reports)),
     )
-    verdict = json.loads((reports / "latest" / "verdict.json").read_text(encoding="utf-8"))["verdict"]
-    return str(verdict)
+    document = json.loads((reports / "latest" / "verdict.json").read_text(encoding="utf-8"))
+    assert document["gate"] == "cutover"
+    return str(document["verdict"])
 
 
 @pytest.mark.user
@@ -159,7 +141,7 @@ def test_each_stage_is_in_order_when_it_is_reached(walk: list[Step], number: int
 
 
 @pytest.mark.user
-def test_the_gate_says_go_on_the_way_there_and_back(walk: list[Step]) -> None:
+def test_the_gate_says_go_at_each_stage_and_on_the_way_back(walk: list[Step]) -> None:
     assert {number: walk[number].verdict for number in BY_PYTEST} == dict.fromkeys(BY_PYTEST, "GO")
 
 

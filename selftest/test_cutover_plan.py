@@ -94,7 +94,9 @@ def test_the_plan_names_the_next_flip(stage: int, capsys: pytest.CaptureFixture[
     for switch in CUTOVER.flipped_at(stage + 1):
         assert f"{switch.name} = " in told
     assert "{" not in told
-    assert "To go back from any stage" in told
+    assert ("To go back from stage" in told) is (stage >= 2)
+    assert f" --stage {min(stage + 1, checklist.LAST_STAGE)}" in told
+    assert [line for line in told.splitlines() if len(line) > 80 and " pytest -m " not in line] == []
     assert ("There is no flip left." in told) is (stage == checklist.LAST_STAGE)
 
 
@@ -102,7 +104,7 @@ def test_the_plan_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["cutover", "plan", "--target", "production", "--stage", "1", "--json"]) == 0
     plan = json.loads(capsys.readouterr().out)
     assert [each["name"] for each in plan["next"]["set"]] == ["CRM_INTAKE_URL", "CRM_INTAKE_SECRET"]
-    assert plan["next"]["set"][0]["value"].startswith("https://crm.portnimara.com,")
+    assert plan["next"]["set"][0]["value"].startswith("https://crm.portnimara.com ")
     assert plan["next"]["before"][0] == "pytest -m cutover --target production --stage 1 is GO"
     assert "--approve test-inquiry" in plan["next"]["verify"]
 

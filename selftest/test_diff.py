@@ -325,8 +325,13 @@ def test_a_real_bundle_is_as_it_was_sealed(runs: Runs) -> None:
         assert verify(bundle).findings == ()
 
 
-def test_the_statement_of_a_real_run_names_the_image_that_runs(runs: Runs) -> None:
-    document = json.loads((runs.first / "statement.json").read_text(encoding="utf-8"))
+def test_the_statement_of_a_real_run_names_the_plan_and_the_image_that_runs(runs: Runs) -> None:
+    text = (runs.first / "statement.json").read_text(encoding="utf-8")
+    document = json.loads(text)
+    target = json.loads((runs.first / "target.json").read_text(encoding="utf-8"))
+    names = {subject["name"] for subject in document["subject"]}
+    assert {f"documents/{Path(path).name}" for path in target["documents"]} <= names
+    assert not any(path in text for path in target["documents"])
     registry = json.loads((runs.first / "facts" / "registry.json").read_text(encoding="utf-8"))
     expected = {digest["value"].removeprefix("sha256:") for digest in registry["value"]["digests"].values()}
     assert expected <= {subject["digest"].get("sha256") for subject in document["subject"]}

@@ -175,6 +175,11 @@ def test_a_server_that_is_named_only_has_no_known_address() -> None:
         Dns(names={}).the("documenso")
 
 
+def test_the_same_resolver_is_asked_again() -> None:
+    asked = name().model_copy(update={"again": "dig @192.0.2.53 -p 53 crm.example"})
+    assert asked.source(IPV6).again == "dig @192.0.2.53 -p 53 crm.example AAAA"
+
+
 def test_a_missing_answer_reaches_the_check() -> None:
     silent = Unavailable(reason="no answer")
     unseen = Name(name="crm.example", resolver="r", again="dig", records={IPV4: silent, IPV6: silent})

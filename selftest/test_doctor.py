@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
 import subprocess
 import sys
 import tomllib
+from collections import defaultdict
+from collections.abc import Iterable
+from contextvars import ContextVar
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
-from acceptance import checklist, cli, doctor, sources
+from acceptance import checklist, cli, doctor, guard, probes, sources
 from acceptance import target as targets
+from acceptance.access import Access
 from acceptance.doctor import Examination, examine
+from acceptance.facts.base import Fact, Noun, Unavailable
 from acceptance.facts.catalogue import NOUNS
+from acceptance.guard.commands import Call
+from acceptance.guard.parameters import look_up
 from acceptance.ledger import Ledger
 from acceptance.position import Position
+from acceptance.secrets import Redactor, Secrets
 from acceptance.target import Target
+from acceptance.transports.host import Result
+from acceptance.transports.http import Http
 from rehearsal.client import Rehearsal
 
 REPOSITORY = Path(__file__).parent.parent
@@ -40,34 +52,115 @@ def here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return tmp_path
 
 
-# What a fact needs, read from its collector
+# What a fact needs
 
 
 @pytest.mark.parametrize(
     ("fact", "needed"),
     [
         ("builds", {"gitea"}),
-        ("containers", {"server", "root", "engine"}),
-        ("certbot", {"server"}),
-        ("pages", {"crm", "browser"}),
-        ("redirect", {"crm", "server", "root"}),
+        ("pages", {"crm", "browser", "secret.sign_in"}),
+        ("redirect", {"crm", "root"}),
         ("release", {"gitea", "registry"}),
-        ("schema", {"postgres", "manifest", "server", "root", "engine"}),
-        ("storage_access", {"storage", "server", "root", "engine"}),
+        ("schema", {"postgres", "manifest", "engine"}),
     ],
 )
-def test_sources_of_a_fact(fact: str, needed: set[str]) -> None:
-    assert {name for name in sources.of([fact], NOUNS) if not name.startswith("secret.")} == needed
-
-
-def test_a_secret_that_a_collector_presents_itself() -> None:
-    assert "secret.health" in sources.of(["health"], NOUNS)
-    assert "secret.sign_in" in sources.of(["pages"], NOUNS)
+def test_sources_of_a_fact_and_of_those_it_is_made_from(fact: str, needed: set[str]) -> None:
+    assert sources.of([fact], NOUNS) == needed
 
 
 def test_every_fact_has_a_source() -> None:
-    bare = {name for name in NOUNS if all(one.startswith("secret.") for one in sources.of([name], NOUNS))}
+    bare = {name for name in NOUNS if not sources.of([name], NOUNS)}
     assert bare == {"outside"}, "what only knocks at ports needs nothing of the target"
+
+
+LOOKING: ContextVar[str] = ContextVar("noun", default="")
+"""Whose look is under way."""
+
+TRANSPORTS = {
+    "host": "server",
+    "tls": "crm",
+    "websocket": "crm",
+    "browser": "browser",
+    "registry": "registry",
+    "postgres": "postgres",
+    "redis": "redis",
+    "storage": "storage",
+    "dns": "dns",
+}
+"""What an attribute of `Access` leads to."""
+
+LOCAL = {"manifest", "website-file", "documents"}
+"""Files of the operator, which no transport reads."""
+
+
+class Recording(Access):
+    """Notes which sources each noun's look touches."""
+
+    touched: ClassVar[defaultdict[str, set[str]]] = defaultdict(set)
+
+    def __getattribute__(self, name: str) -> Any:  # noqa: ANN401 - any attribute's
+        if name in TRANSPORTS:
+            self.touched[LOOKING.get()].add(TRANSPORTS[name])
+        return super().__getattribute__(name)
+
+    def site(self, name: str) -> Http:
+        self.touched[LOOKING.get()].add(name)
+        return super().site(name)
+
+    def secret(self, reference: str) -> str:
+        known = {"health.secret", "sign_in.email", "sign_in.password"}
+        keys = {key for key in known if look_up(self.target, key) == reference}
+        self.touched[LOOKING.get()] |= {f"secret.{key.partition('.')[0]}" for key in keys}
+        return super().secret(reference)
+
+    def note(self, calls: Iterable[Call]) -> None:
+        """Note what commands need besides the login."""
+        for each in calls:
+            keys = {key for parameter in each.command.parameters for key in parameter.keys}
+            found = {"root"} if each.command.privileged else set()
+            self.touched[LOOKING.get()] |= found | ({"engine"} if "server.tools.docker" in keys else set())
+
+
+def noted(noun: Noun) -> Noun:
+    """Return the noun with a collector that says whose look it is."""
+
+    async def collect(access: Access) -> Fact:
+        LOOKING.set(noun.name)
+        return await noun.collect(access)
+
+    return replace(noun, collect=collect)
+
+
+def test_a_look_touches_what_its_noun_declares(
+    target: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = Ledger(tmp_path / "ledger.jsonl", Redactor())
+    allowed = guard.Guard(ledger, guard.Approvals(guard.actions()), target)
+    nouns = {name: noted(noun) for name, noun in NOUNS.items()}
+
+    async def look() -> tuple[Recording, dict[str, Fact | Unavailable]]:
+        access = Recording(target, Secrets(Redactor()), allowed, ledger, nouns, watch_s=0.1)
+        run = access.host.run
+
+        async def noting(*calls: Call) -> tuple[Result, ...]:
+            access.note(calls)
+            return await run(*calls)
+
+        monkeypatch.setattr(access.host, "run", noting)
+        try:
+            return access, await access.collect(nouns)
+        finally:
+            await access.close()
+
+    access, facts = asyncio.run(look())
+    ledger.close()
+    known = {source.name: source for source in probes.all_of(target, Position(1))}
+    for name, fact in facts.items():
+        named = sources.of([name], NOUNS)
+        reach = doctor.closed(named, known) | named
+        assert access.touched[name] <= reach, name
+        assert isinstance(fact, Unavailable) or {*NOUNS[name].sources} - LOCAL <= access.touched[name], name
 
 
 def test_every_gate_with_checks_is_planned() -> None:

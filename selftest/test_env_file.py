@@ -48,7 +48,7 @@ printable = st.text(string.ascii_letters + string.digits + string.punctuation + 
         ("E=\nA=${E:-d}\nB=${E-d}.\nC=${E+d}\nD=${E:+d}.", {"E": "", "A": "d", "B": ".", "C": "d", "D": "."}),
         ("A=${X:-${Y:-deep}}!", {"A": "deep!"}),
         ("A=p$$w", {"A": "p$w"}),
-        ("A=$5 p$%w $\nB=\"x$!\"", {"A": "$5 p$%w $", "B": "x$!"}),
+        ('A=$5 p$%w $\nB="x$!"', {"A": "$5 p$%w $", "B": "x$!"}),
         ("A=gone$word.", {"A": "gone."}),
         ("a.b-c=1\n", {"a.b-c": "1"}),
         ("A: yaml\n", {"A": "yaml"}),

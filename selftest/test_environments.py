@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,10 +23,10 @@ from acceptance.access import Access
 from acceptance.contract import Shape, Strength, Variable
 from acceptance.errors import NotApplicableError, UnavailableError
 from acceptance.facts import environments as facts
-from acceptance.facts.base import Known, known
+from acceptance.facts.base import Known, Unavailable, known
 from acceptance.facts.environments import BLANK, UNSET, Environment, Environments
 from acceptance.facts.shape import look_at
-from acceptance.guard.commands import CONTAINERS_INSPECT, WEBSITE_CONTAINER, Call
+from acceptance.guard.commands import CONTAINERS_INSPECT, PUBLISHED_PORTS, WEBSITE_CONTAINER, Call
 from acceptance.secrets import Redactor, Secrets
 from acceptance.sections.environment import EnvironmentSource
 from acceptance.target import Target
@@ -168,6 +169,7 @@ def test_what_is_secret_in_a_value_is_not_kept(value: str, shape: str) -> None:
         ("Changeme-before-Production-2026!", ("a known placeholder",)),
         ("your-better-auth-secret-goes-here-1", ("a known placeholder",)),
         ("<generate with openssl rand 32>", ("a known placeholder",)),
+        ("k7<Qz!mm2>Wd93kdLpq8sTv", ("23 characters",)),
     ],
 )
 def test_strength(value: str, weaknesses: tuple[str, ...]) -> None:
@@ -217,6 +219,20 @@ def test_only_an_assumed_name_that_is_absent_is_unknown() -> None:
     assert blank.missing(requirement("SMTP_HOST"), CRM) == "SMTP_HOST set but empty"
 
 
+@pytest.mark.parametrize(
+    ("there", "hint"),
+    [
+        (("SMTP_SERVER", "PATH"), "; there is SMTP_SERVER$"),
+        (("MAIL_HOST", "smtpHost", "SMTP_A", "SMTP_B"), "; there is smtpHost, MAIL_HOST, SMTP_A$"),
+        (("PATH",), "in a file$"),
+    ],
+)
+def test_names_that_may_be_meant_instead_are_told(there: tuple[str, ...], hint: str) -> None:
+    with pytest.raises(UnavailableError) as caught:
+        environment(dict.fromkeys(there, "x")).missing(requirement("SMTP_HOST"), CRM)
+    assert re.search(hint, caught.value.reason)
+
+
 def test_an_optional_variable_that_is_empty_is_not_passed_silently() -> None:
     seen = environment({"SMTP_FROM": "", "SMTP_HOST": ""})
     assert seen.trouble(CRM.variable["SMTP_FROM"], PRODUCTION) == BLANK
@@ -261,6 +277,7 @@ class FakeHost:
     containers: list[dict[str, Any]]
     root: Path | None
     website: Result | None = None
+    listed: tuple[str, ...] = ()
     problem: UnavailableError | None = None
 
     async def run(self, *calls: Call) -> tuple[Result, ...]:
@@ -272,6 +289,8 @@ class FakeHost:
         if wanted.command is CONTAINERS_INSPECT:
             text = "2026-06-02T10:00:00Z\n" + json.dumps(self.containers)
             return Result(wanted, 0, text.encode(), "")
+        if wanted.command is PUBLISHED_PORTS:
+            return Result(wanted, 0, "".join(f"{line}\n" for line in self.listed).encode(), "")
         if wanted.command is WEBSITE_CONTAINER:
             found = next((one for one in self.containers if one["Name"] == f"/{wanted.arguments[1]}"), None)
             missing = "Error: No such container: website"
@@ -377,6 +396,27 @@ def test_before_the_first_deploy_the_waiting_file_is_read(tmp_path: Path) -> Non
     assert empty.missing(requirement("APP_URL"), CRM) == "APP_URL not set"
 
 
+def test_what_runs_under_another_project_is_not_overlooked(tmp_path: Path) -> None:
+    write(tmp_path / "deploy" / ".env", "APP_URL=https://crm.portnimara.com\n")
+    labels = "com.docker.compose.project=pn-new-crm,com.docker.compose.service="
+    elsewhere = json.dumps({"Names": "x", "Ports": "", "Labels": f"{labels}crm-app"})
+    other = json.dumps({"Names": "y", "Ports": "", "Labels": f"{labels}crm-worker,a=b,c"})
+    compose = PRODUCTION.compose.model_copy(update={"directory": str(tmp_path / "deploy")})
+    guessed = PRODUCTION.model_copy(update={"compose": compose, "assumed": ("compose.project",)})
+
+    def crm(target: Target, *listed: str) -> Known[Environment] | Unavailable:
+        access = FakeAccess(target, FakeHost([], tmp_path, listed=listed))
+        return asyncio.run(facts.collect(cast("Access", access))).crm
+
+    with pytest.raises(
+        UnavailableError, match="assumed name not found: project pn-crm; crm-app runs in pn-new"
+    ):
+        known(crm(guessed, other, elsewhere))
+    certain = guessed.model_copy(update={"assumed": ()})
+    for seen in (crm(guessed), crm(guessed, other), crm(certain, elsewhere)):
+        assert known(seen).place == f"{tmp_path}/deploy/.env"
+
+
 def test_a_file_is_read_as_compose_reads_it(tmp_path: Path) -> None:
     write(
         tmp_path / "deploy" / ".env",
@@ -406,10 +446,12 @@ COMPOSE = """\
 x-app: &app
   env_file: .env
 services:
+  postgres: {container_name: pn-postgres, networks: {back: {aliases: [db]}, front: }}
+  redis: {container_name: $NAMELESS, networks: [back]}
   crm-app:
     <<: *app
     environment:
-      DATABASE_URL: postgresql://crm:${POSTGRES_PASSWORD}@postgres:5432/crm
+      DATABASE_URL: postgresql://crm:${POSTGRES_PASSWORD}@db:5432/crm
       EMAIL_REDIRECT_TO:
       SMTP_HOST: ${RELAY}
   crm-worker:
@@ -426,6 +468,7 @@ def test_before_the_first_deploy_the_compose_file_has_a_say(tmp_path: Path) -> N
     assert app.place == f"{tmp_path}/deploy/.env and docker-compose.prod.yml (crm-app)"
     assert app.trouble(CRM.variable["APP_URL"], PRODUCTION) == "a trailing slash"
     assert app.trouble(CRM.variable["DATABASE_URL"], PRODUCTION) == ""
+    assert app.hosts == {"postgres": ("pn-postgres", "db"), "redis": ()}
     assert app.weaknesses(*CRM.secrets[0]) == ()
     for name in ("EMAIL_REDIRECT_TO", "SMTP_HOST"):
         with pytest.raises(UnavailableError, match="depends on the shell"):

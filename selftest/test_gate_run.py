@@ -21,6 +21,7 @@ from acceptance import target as targets
 from acceptance.cli import main
 from acceptance.facts.catalogue import NOUNS
 from rehearsal.client import Rehearsal
+from selftest import warm
 
 REPOSITORY = Path(__file__).parent.parent
 GATE = "phase1_verify"
@@ -53,6 +54,12 @@ def _command(reports: Path, *arguments: str) -> list[str]:
 
 
 def run(reports: Path, *arguments: str, **environment: str) -> Run:
+    quietly = ("-p", "no:cacheprovider", "--reports", str(reports))
+    done = warm.run("pytest", *quietly, *arguments, environment=environment)
+    return Run(done.returncode, done.stdout + done.stderr, reports)
+
+
+def run_at_a_shell(reports: Path, *arguments: str, **environment: str) -> Run:
     done = subprocess.run(
         _command(reports, *arguments),
         cwd=REPOSITORY,
@@ -76,7 +83,8 @@ def injected(rehearsal: Rehearsal, fault: str) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def healthy(rehearsal: Rehearsal, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    return run(tmp_path_factory.mktemp("healthy"), "-m", GATE, "--target", str(rehearsal.target_file))
+    reports = tmp_path_factory.mktemp("healthy")
+    return run_at_a_shell(reports, "-m", GATE, "--target", str(rehearsal.target_file))
 
 
 @pytest.mark.user
@@ -321,9 +329,9 @@ def test_an_interrupted_run_is_hold_incomplete(rehearsal: Rehearsal, tmp_path: P
 
 
 def test_collecting_only_and_the_suites_own_tests_are_left_alone(tmp_path: Path) -> None:
-    collected = run(tmp_path, "--collect-only", "-q", "-m", GATE)
+    collected = run_at_a_shell(tmp_path, "--collect-only", "-q", "-m", GATE)
     assert collected.code == 0
-    own = run(tmp_path, "-q", "selftest/test_verdict.py")
+    own = run_at_a_shell(tmp_path, "-q", "selftest/test_verdict.py")
     assert own.code == 0
     assert "passed" in own.output
     assert not list(tmp_path.iterdir())

@@ -232,7 +232,7 @@ def test_the_newest_run_of_a_job_is_compared() -> None:
 def test_a_job_that_is_in_no_entry_that_was_read_may_be_further_down() -> None:
     task = Task(job="lint", workflow="ci.yml", run=2, status="success")
     seen = builds((status("CI / lint (push)"), status("CI / build (push)")), (task,))
-    cut = Known(value=known(seen.tasks).model_copy(update={"is_whole": False}))
+    cut: Known[Tasks] = Known(value=known(seen.tasks).model_copy(update={"is_whole": False}))
     with pytest.raises(UnavailableError, match=r"none of the newest 1 tasks is build .*; the list goes on"):
         seen.model_copy(update={"tasks": cut}).contradictions(["lint", "build"])
 

@@ -56,7 +56,7 @@ from acceptance.target import Server, Target
 from acceptance.transports.ssh import SshHost
 from rehearsal.client import Rehearsal, boot
 from rehearsal.services import postgres
-from selftest import matrix
+from selftest import matrix, warm
 from selftest.matrix import Observer
 from selftest.rehearsed import site_of
 
@@ -217,12 +217,12 @@ def test_an_action_is_approved_by_typing_its_name(typed: str, granted: bool) -> 
     assert "production" in questions[0]
 
 
-GATE = (sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-m", "phase1_verify")
+GATE = ("pytest", "-p", "no:cacheprovider", "-m", "phase1_verify")
 
 
 def test_approving_and_approving_nothing_contradict_each_other(tmp_path: Path) -> None:
     both = ("--approve", "sign-in", "--no-approvals", "--reports", str(tmp_path))
-    done = subprocess.run([*GATE, *both], cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    done = warm.run(*GATE, *both)
     assert done.returncode == 4
     assert "contradict" in done.stdout + done.stderr
 
@@ -250,8 +250,7 @@ def not_a_rehearsal(text: str) -> str:
 def test_an_approval_is_recorded_with_its_approver_and_ticket(rehearsal: Rehearsal, tmp_path: Path) -> None:
     judged = other_target(rehearsal, tmp_path, not_a_rehearsal)
     words = ("--approve", "nginx-test", "--approved-by", "Ada Lovelace", "--ticket", "OPS-7")
-    command = [*GATE, "-k", "test_nginx", "--target", str(judged), "--reports", str(tmp_path), *words]
-    subprocess.run(command, cwd=REPOSITORY, capture_output=True, check=False, timeout=120)
+    warm.run(*GATE, "-k", "test_nginx", "--target", str(judged), "--reports", str(tmp_path), *words)
     bundle = (tmp_path / "latest").resolve()
     verdict = json.loads((bundle / "verdict.json").read_text(encoding="utf-8"))
     assert (verdict["approved"], verdict["approved_by"], verdict["ticket"]) == (
@@ -272,7 +271,7 @@ def test_an_approval_is_recorded_with_its_approver_and_ticket(rehearsal: Rehears
 def test_nothing_is_approved_for_a_real_target_by_nobody(tmp_path: Path, name: tuple[str, ...]) -> None:
     reports = tmp_path / "reports"
     words = ("--target", "production", "--approve", "sign-in", "--reports", str(reports), *name)
-    done = subprocess.run([*GATE, *words], cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    done = warm.run(*GATE, *words)
     assert done.returncode == 4
     assert done.stderr.splitlines() == [
         "ERROR: --approve sign-in: production is no rehearsal; say who approved it with --approved-by NAME.",
@@ -283,8 +282,9 @@ def test_nothing_is_approved_for_a_real_target_by_nobody(tmp_path: Path, name: t
 
 def test_on_a_terminal_each_action_that_is_needed_is_asked_for(rehearsal: Rehearsal, tmp_path: Path) -> None:
     judged = other_target(rehearsal, tmp_path, not_a_rehearsal)
+    where = ("--target", str(judged), "--reports", str(tmp_path))
     shown = at_a_terminal(
-        [*GATE, "-k", "test_nginx", "--target", str(judged), "--reports", str(tmp_path)],
+        [sys.executable, "-m", *GATE, "-k", "test_nginx", *where],
         {"Type nginx-test to approve it for staging": "nginx-test\n"},
     )
     assert "Type sign-in" not in shown

@@ -19,7 +19,7 @@ from selftest.hostile import MARKUP, Outcome, Runs
 from selftest.visits import browser, told, visited, without_policy
 
 GUISES = sorted(forms(secret()))
-WAYS = ("showing", "refusing", "broken")
+WAYS = ("showing", "refusing", "broken", "killed")
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +83,13 @@ def test_the_runs_went_as_they_were_meant_to(hostile_runs: Runs, way: str, code:
     assert ("INTERNALERROR> " in run.output) == (way == "broken")
 
 
+def test_the_killed_run_had_written_what_it_saw(hostile_runs: Runs) -> None:
+    bundle = hostile_runs.killed.bundle
+    assert json.loads((bundle / "verdict.json").read_text("utf-8"))["verdict"] == "HOLD"
+    assert "«redacted" in "".join(path.read_text("utf-8") for path in (bundle / "facts").iterdir())
+    assert not (bundle / "manifest.json").exists()
+
+
 def test_what_was_planted_was_met(hostile_runs: Runs) -> None:
     bundle = hostile_runs.showing.bundle
     told = "".join(path.read_text("utf-8") for path in bundle.rglob("*.json*"))
@@ -101,6 +108,7 @@ def test_what_was_planted_was_met(hostile_runs: Runs) -> None:
         "nginx",
     }
     assert "«redacted: ODD_PASSWORD»" in told
+    assert "«redacted: NEXT_PRIVATE_SIGNING_PASSPHRASE»" in told
     assert "intake_secret»" in told
     assert "LOCAL_TOKEN»" in hostile_runs.showing.output
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +12,7 @@ from acceptance import cli
 from acceptance import target as targets
 from acceptance.cli_doctor import INCOMPLETE
 from rehearsal.client import Rehearsal
+from selftest import warm
 from selftest.test_gate_run import Run, run
 
 REPOSITORY = Path(__file__).parent.parent
@@ -30,13 +29,7 @@ class Told:
 
 def gate(*arguments: str) -> Told:
     """Run a gate that must not begin."""
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-m", *arguments],
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = warm.run("pytest", "-p", "no:cacheprovider", "-m", *arguments)
     assert "Traceback" not in done.stderr + done.stdout
     return Told(done.returncode, [line for line in done.stderr.splitlines() if line.strip()])
 

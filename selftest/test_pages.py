@@ -20,6 +20,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from playwright.sync_api import Error, sync_playwright
 
 from acceptance import target as targets
 from acceptance.check import recording, verify
@@ -36,7 +37,15 @@ from acceptance.secrets import Redactor
 from acceptance.sections.base import Endpoint
 from acceptance.sections.public import Public
 from acceptance.target import Target
-from acceptance.transports.browser import PROGRAMS, Browser, Element, View, executable, name_rules
+from acceptance.transports.browser import (
+    PROGRAMS,
+    SWITCHED_OFF,
+    Browser,
+    Element,
+    View,
+    executable,
+    name_rules,
+)
 from acceptance.transports.http import Http
 from acceptance.transports.tls import Tls
 from rehearsal.apps.crm import branding
@@ -354,6 +363,17 @@ def test_no_other_name_is_resolved() -> None:
     assert rehearsed == f"MAP {NAME}:443 127.0.0.9:8443, MAP * ~NOTFOUND"
     real = name_rules(Public(name=NAME), ("fonts.example",))
     assert real == f"MAP * ~NOTFOUND, EXCLUDE fonts.example, EXCLUDE {NAME}"
+
+
+def test_what_playwright_switches_off_stays_off(tmp_path: Path) -> None:
+    said = tmp_path / "said"
+    program = tmp_path / "program"
+    program.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" > {said}\n', encoding="utf-8")
+    program.chmod(0o755)
+    with sync_playwright() as playwright, pytest.raises(Error):
+        playwright.chromium.launch(executable_path=program)
+    (line,) = re.findall(r"^--disable-features=(.*)$", said.read_text(encoding="utf-8"), re.MULTILINE)
+    assert set(line.split(",")) - set(SWITCHED_OFF) == set()
 
 
 # --- what is told from it

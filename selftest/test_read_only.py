@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
-import subprocess
-import sys
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -33,7 +31,7 @@ from acceptance.transports.testinfra_backend import get_host
 from rehearsal.client import Rehearsal
 from rehearsal.services import postgres, s3
 from rehearsal.site import HOSTNAME, Site
-from selftest import snapshot
+from selftest import matrix, snapshot, warm
 from selftest.rehearsed import site_of
 
 REPOSITORY = Path(__file__).parent.parent
@@ -70,25 +68,22 @@ def declared(judged: Target) -> tuple[str, ...]:
     return tuple(path for paths in FOOTPRINTS.values() for path in paths)
 
 
+GATE = ("readiness", "--stage", "5", "--watch", "2s")
+"""The gate with the items of the four before it; so it looks at whatever any of them looks at."""
+
+
 def test_a_run_without_approvals_leaves_only_the_declared_footprints(
     still: Rehearsal, tmp_path: Path
 ) -> None:
     judged = target.load(still.target_file)
     before = snapshot.take(still)
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-m", "phase1_verify"),
-            *("--no-approvals", "--target", str(still.target_file), "--reports", str(tmp_path)),
-        ],
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        timeout=180,
-        check=False,
-    )
+    where = ("--target", str(still.target_file), "--reports", str(tmp_path))
+    done = warm.run("pytest", "-p", "no:cacheprovider", "-m", *GATE, "--no-approvals", *where)
     after = snapshot.take(still)
     outcomes = json.loads((tmp_path / "latest" / "verdict.json").read_text(encoding="utf-8"))["items"]
-    assert sum(item["outcome"] == "pass" for item in outcomes) > 30, done.stdout
+    assert sum(item["outcome"] == "pass" for item in outcomes) > 60, done.stdout
+    looked_at = {path.stem for path in (tmp_path / "latest" / "facts").iterdir()}
+    assert {name for check in matrix.checks() for name in matrix.nouns_of(check)} - looked_at == set()
     assert snapshot.differences(before, after, declared(judged)) == []
     assert "host/var/log/auth.log" in snapshot.differences(before, after)
     assert "host/var/log/nginx/access.log" in snapshot.differences(before, after)
@@ -188,6 +183,17 @@ async def _open(access: Access, path: str) -> None:
         pass
 
 
+async def _show(access: Access, name: str, method: str) -> None:
+    access.guard.page(name, method, "/")
+
+
+async def _inquire(access: Access) -> None:
+    assert access.target.website is not None
+    path = access.target.website.inquiry.path
+    inquiry = b'{"name": "acceptance-0123456789abcdef"}'
+    await access.site("website").send("test-inquiry", method="POST", path=path, content=inquiry)
+
+
 Attempt = Callable[[Access], Awaitable[object]]
 
 ATTEMPTS: dict[tuple[str, str], Attempt] = {
@@ -210,6 +216,13 @@ ATTEMPTS: dict[tuple[str, str], Attempt] = {
         path="/api/auth/sign-in/email",
         content=b'{"email": "a@b.example", "password": "x"}',
     ),
+    ("http", "test-inquiry"): _inquire,
+    ("http", "gitea-version"): lambda access: access.site("gitea").send(
+        "gitea-version", method="POST", path="/api/v1/version"
+    ),
+    ("dns", "A"): lambda access: access.dns.ask("elsewhere.example", "A"),
+    ("ports", "every-port"): lambda access: access.ports.knock("every-port"),
+    ("browser", "page-get"): lambda access: _show(access, "page-get", "DELETE"),
     ("postgres", "drop_everything"): lambda access: access.postgres.query("drop_everything"),
     ("postgres", "../../rehearsal/apps/crm/schema"): lambda access: access.postgres.query(
         "../../rehearsal/apps/crm/schema"
@@ -256,7 +269,7 @@ def test_what_is_not_declared_is_refused_before_anything_leaves(still: Rehearsal
     ends = asyncio.run(all_of_them())
     after = snapshot.take(still)
     reasons = dict(zip(ATTEMPTS, ends, strict=True))
-    for which in (("ssh", "nginx-test"), ("http", "sign-in")):
+    for which in (("ssh", "nginx-test"), ("http", "sign-in"), ("http", "test-inquiry")):
         assert isinstance(reasons[which], UnavailableError)
         assert str(reasons.pop(which)).startswith("needs approval: ")
     assert all(isinstance(end, RefusedError) for end in reasons.values()), reasons
@@ -329,17 +342,11 @@ def test_a_check_that_tries_to_write_is_unknown_and_in_the_ledger(still: Rehears
     (tmp_path / "test_mischief.py").write_text(CHECK, encoding="utf-8")
     (tmp_path / "conftest.py").write_text('pytest_plugins = ["acceptance.plugin"]\n', encoding="utf-8")
     before = snapshot.take(still)
-    subprocess.run(
-        [
-            *(sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-m", "phase1_verify"),
-            *("--rootdir", str(REPOSITORY), "-c", str(REPOSITORY / "pytest.ini"), "--no-approvals"),
-            *("--target", str(still.target_file), "--reports", str(tmp_path / "reports")),
-            str(tmp_path / "test_mischief.py"),
-        ],
-        cwd=REPOSITORY,
-        capture_output=True,
-        timeout=120,
-        check=False,
+    warm.run(
+        *("pytest", "-p", "no:cacheprovider", "-m", "phase1_verify"),
+        *("--rootdir", str(REPOSITORY), "-c", str(REPOSITORY / "pytest.ini"), "--no-approvals"),
+        *("--target", str(still.target_file), "--reports", str(tmp_path / "reports")),
+        str(tmp_path / "test_mischief.py"),
     )
     bundle = tmp_path / "reports" / "latest"
     items = json.loads((bundle / "verdict.json").read_text(encoding="utf-8"))["items"]

@@ -97,6 +97,13 @@ def test_assumed_keys_must_exist(tmp_path: Path) -> None:
         _load(tmp_path, 'assumed = ["compose.folder"]\n' + MINIMAL)
 
 
+def test_a_commit_is_given_whole_as_images_are_tagged(tmp_path: Path) -> None:
+    whole = MINIMAL.replace("[compose]\n", f'[compose]\ncommit = "{"0a" * 20}"\n')
+    assert _load(tmp_path, whole).compose.commit == "0a" * 20
+    with pytest.raises(UsageError, match=r"compose\.commit: give the whole commit"):
+        _load(tmp_path, whole.replace("0a" * 20, "0a0a0a0"))
+
+
 def test_a_log_s_limit_stays_below_what_a_command_may_answer(tmp_path: Path) -> None:
     largest = CONTAINER_LOG.max_bytes
     assert _load(tmp_path, f"{MINIMAL}[logs]\nmax_bytes = {largest}\n").logs.max_bytes > 64 * 1024 * 1024
@@ -127,6 +134,15 @@ def test_the_website_s_variables_are_read_in_one_place(tmp_path: Path, environme
 def test_a_test_inquiry_holds_its_marker(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"no field holds \{marker\}"):
         _load(tmp_path, f'{MINIMAL}{WEBSITE}[website.inquiry]\nbody = {{ message = "hello" }}\n')
+
+
+def test_a_name_that_looks_like_a_loopback_address_is_none(tmp_path: Path) -> None:
+    there = '{ address = "127.crm.example", port = 1 }'
+    text = MINIMAL.replace(
+        'name = "crm.example"', f'name = "crm.example"\nconnect_http = {there}\nconnect_https = {there}'
+    )
+    with pytest.raises(UsageError, match=r"127\.crm\.example is no loopback address"):
+        _load(tmp_path, f"rehearsal = true\n{text}")
 
 
 def test_a_rehearsed_website_is_on_this_machine(tmp_path: Path) -> None:

@@ -106,6 +106,9 @@ def test_on_a_terminal_there_is_a_bar() -> None:
         "[2025-11-02 10:00:00.000] [ERROR] deal was not saved",
         "\x1b[31m ERROR \x1b[0m [request error] [unhandled] [GET] http://localhost/",
         "error: deal was not saved",
+        'time="2025-11-02T10:00:00Z" level=error msg="deal was not saved"',
+        "Uncaught exception in the queue",
+        "prisma:error Invalid `prisma.deal.create()` invocation",
         "[nitro] [unhandledRejection] deal was not saved",
         "TypeError: Cannot read properties of undefined (reading 'id')",
         "PostgresError [42703]: it is gone",
@@ -132,6 +135,7 @@ def test_an_error(line: str) -> None:
         '{"level":30,"time":1731000005000,"msg":"ok","responseTime":503}',
         '{"level":"info","message":"0 errors"}',
         "info: no error",
+        "level=info msg=uncaught",
         "POST /api/errors 201 in 5ms",
     ],
 )
@@ -247,8 +251,11 @@ def test_a_container_that_does_not_run_at_the_end_is_no_quiet_one() -> None:
     up, down = sampled(), sampled("exited")
     assert followed((1, *up)).fact(line(2)[0]).crashes == ()
     assert followed((1, *down), (2, *up)).fact(line(3)[0]).crashes == ()
+    gone = followed((1, *up))
+    gone.see(None, line(2)[0])
+    assert gone.fact(line(3)[0]).crashes == (f"{line(2)[0]} it did not run (removed), and has not since",)
     stopped = followed((1, *up), (2, *down), (3, *down)).fact(line(4)[0])
-    assert stopped.crashes == (f"{line(2)[0]} it did not run (exited), nor since",)
+    assert stopped.crashes == (f"{line(2)[0]} it did not run (exited), and has not since",)
 
 
 def test_a_clock_that_is_set_back_is_a_gap_and_the_log_is_begun_anew() -> None:
@@ -456,6 +463,16 @@ def test_the_chart_shows_when_what_went_wrong() -> None:
     (errors,) = [mark for mark in app.marks if mark.kind == "errors"]
     assert float(errors.x) <= 500 <= float(errors.x) + float(errors.width)
     assert "app 7" in drawing.description
+
+
+def test_the_chart_shows_since_when_a_container_did_not_run() -> None:
+    minute = a_minute()
+    down = watched(stopped={"at": line(45)[0], "status": "exited"})
+    drawing = chart.draw(minute.model_copy(update={"logs": {"worker": Known(value=down)}}))
+    (mark,) = drawing.lanes[1].marks
+    assert (mark.kind, float(mark.x), float(mark.width)) == ("stopped", 750, 250)
+    assert ("stopped", "did not run") in drawing.legend
+    assert drawing.description.endswith("crm-app did not run at the end.")
 
 
 def test_the_chart_of_a_day_is_no_larger() -> None:

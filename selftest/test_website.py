@@ -21,7 +21,7 @@ from playwright.sync_api import sync_playwright
 
 from acceptance import target as targets
 from acceptance.errors import UsageError
-from acceptance.transports.browser import executable
+from acceptance.transports.browser import ONLY_THE_PAGE, executable
 from rehearsal.apps import web
 from rehearsal.apps.berths import BERTHS, OLD_BERTHS
 from rehearsal.apps.outside import nocodb
@@ -386,7 +386,9 @@ def test_a_walk_through_all_stages_and_back(visitor: Public) -> None:
 def test_the_page_forwards_what_it_was_landed_on_with(around: Surroundings, start: Start) -> None:
     website = start(**dual_write(around))
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable(), chromium_sandbox=False)
+        browser = playwright.chromium.launch(
+            executable_path=executable(), chromium_sandbox=False, args=[ONLY_THE_PAGE]
+        )
         page = browser.new_page(base_url=str(website.http.base_url))
         page.goto("/?utm_source=spring&utm_medium=mail&other=1")
         page.fill("[name=name]", "A")

@@ -121,6 +121,12 @@ def test_a_run_that_could_not_begin_is_told(tmp_path: Path) -> None:
     assert summary == ""
 
 
+def test_how_long_to_watch_is_handed_on(tmp_path: Path) -> None:
+    done, _ = judged(tmp_path, TARGET="nowhere", WATCH="soon")
+    assert done.returncode == 4
+    assert "--watch 'soon'" in done.stdout + done.stderr
+
+
 def test_approvals_need_a_name_and_a_ticket(tmp_path: Path) -> None:
     done, _ = judged(tmp_path, TARGET="nowhere", ACTIONS=actions()[0])
     assert done.returncode == 4

@@ -11,7 +11,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from acceptance.report.text import visible
-from acceptance.transports.browser import executable
+from acceptance.transports.browser import ONLY_THE_PAGE, executable
 
 _LISTEN = "window.fired = () => { window.hasFired = true }"
 _POKE = """async () => {
@@ -64,7 +64,10 @@ class Visit:
 @contextmanager
 def browser() -> Iterator[Browser]:
     """Start Chromium once for many visits."""
-    with sync_playwright() as playwright, playwright.chromium.launch(executable_path=executable()) as started:
+    with (
+        sync_playwright() as playwright,
+        playwright.chromium.launch(executable_path=executable(), args=[ONLY_THE_PAGE]) as started,
+    ):
         yield started
 
 

@@ -174,4 +174,4 @@ async def collect(access: Access) -> Api:
     )
 
 
-NOUN = Noun("api", Api, collect)
+NOUN = Noun("api", Api, collect, sources=("crm",))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from acceptance import sources
 from acceptance.errors import UnavailableError
 
 if TYPE_CHECKING:
@@ -120,6 +121,8 @@ class Noun:
             cannot look at all.
         host: True if it awaits nothing but `access.host.run`, so that its commands share the
             round trips of the other host nouns.
+        sources: what it looks at, for `acceptance doctor`; the way to a source need not be named: `engine`
+            includes the login and the root privilege, `postgres` the engine.
         needs: nouns it asks for by `access.fact`, so that they are collected from the start.
         actions: what it does beyond reading if that is approved.
         last: True for what is looked for once everything else was, and for as long as it takes: watching.
@@ -131,7 +134,17 @@ class Noun:
     model: type[Fact]
     collect: Callable[[Access], Awaitable[Fact]]
     host: bool = False
+    sources: tuple[sources.Name, ...] = ()
     needs: tuple[str, ...] = ()
     actions: tuple[str, ...] = ()
     last: bool = False
     teaches: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what would put a secret that becomes known late into facts that are written already.
+
+        Raises:
+            ValueError: the `last` look cannot teach.
+        """
+        if self.last and self.teaches:
+            raise ValueError(f"{self.name}: a look that is the last cannot teach")

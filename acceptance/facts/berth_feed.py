@@ -254,4 +254,4 @@ async def collect(access: Access) -> BerthFeed:
     return BerthFeed(page_status=page, page_url=access.site("website").url(path), website=shown, crm=held)
 
 
-NOUN = Noun("berth_feed", BerthFeed, collect)
+NOUN = Noun("berth_feed", BerthFeed, collect, sources=("crm", "website"))

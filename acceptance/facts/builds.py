@@ -388,4 +388,4 @@ async def collect(access: Access) -> Builds:
     )
 
 
-NOUN = Noun("builds", Builds, collect)
+NOUN = Noun("builds", Builds, collect, sources=("gitea",))

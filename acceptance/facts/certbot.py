@@ -92,4 +92,4 @@ async def collect(access: Access) -> Certbot:
     return Certbot(program=tools.certbot, programs=programs, timers=timers)
 
 
-NOUN = Noun("certbot", Certbot, collect, host=True)
+NOUN = Noun("certbot", Certbot, collect, sources=("server",), host=True)

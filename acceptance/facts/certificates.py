@@ -243,4 +243,4 @@ async def collect(access: Access) -> Certificates:
     return Certificates(directory=directory, exists=True, lineages=read_lineages(tree, directory))
 
 
-NOUN = Noun(name="certificates", model=Certificates, collect=collect, host=True)
+NOUN = Noun(name="certificates", model=Certificates, collect=collect, sources=("root",), host=True)

@@ -373,6 +373,21 @@ def variables(text: str, lookup: Lookup, service: str) -> ServiceVariables:
     return ServiceVariables(values, tuple(inherited), _env_files(body, service))
 
 
+def other_names(text: str, lookup: Lookup, service: str) -> tuple[str, ...]:
+    """Return under which names beside its own a service is reached by the others; pure.
+
+    Raises:
+        ComposeFileError: as for `read`.
+    """
+    document = _mapping(_document(text, lookup), "the file")
+    body = _mapping(_mapping(document.get("services"), "services").get(service) or {}, service)
+    networks = body.get("networks")
+    joined = networks.values() if isinstance(networks, dict) else ()
+    aliases = [alias for each in joined if isinstance(each, dict) for alias in each.get("aliases") or ()]
+    given = [body.get("container_name"), *aliases]
+    return tuple(name for name in given if isinstance(name, str) and name and _UNSET not in name)
+
+
 def _assignments(given: object, where: str) -> Iterator[tuple[str, object]]:
     """Return each variable with its value, None if it stands without one."""
     if isinstance(given, list):

@@ -759,4 +759,4 @@ def _sample(result: Result) -> Known[Sample] | Unavailable:
         return Unavailable(reason=f"docker inspect: the answer lacks {error}")
 
 
-NOUN = Noun("containers", Containers, collect, host=True, teaches=True)
+NOUN = Noun("containers", Containers, collect, sources=("engine",), host=True, teaches=True)

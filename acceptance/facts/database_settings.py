@@ -138,4 +138,4 @@ async def collect(access: Access) -> DatabaseSettings:
     return read(row)
 
 
-NOUN = Noun("database_settings", DatabaseSettings, collect, needs=("containers",))
+NOUN = Noun("database_settings", DatabaseSettings, collect, sources=("postgres",), needs=("containers",))

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Literal
 from acceptance.errors import UnavailableError
 from acceptance.facts import containers
 from acceptance.facts.base import Attempt, Fact, Known, Noun, Source, Unavailable
-from acceptance.facts.compose_file import DEFAULT_NAMES, ComposeFile, ComposeFileError, read, variables
+from acceptance.facts.compose_file import (
+    DEFAULT_NAMES,
+    ComposeFile,
+    ComposeFileError,
+    other_names,
+    read,
+    variables,
+)
 from acceptance.facts.env_file import EnvFileError, Kind, as_compose_passes, parse, reduce
 from acceptance.guard.commands import (
     CONTAINERS_INSPECT,
@@ -250,6 +257,20 @@ class Files:
         kept = {each: value for each, value in given.items() if each not in named}
         return {**kept, **own.values}, inherited
 
+    def other_names(self, service: str, target: Target) -> tuple[str, ...]:
+        """Return under which names beside its own a service would be reached; none without a compose file.
+
+        Raises:
+            UnavailableError: as for `started_with`.
+        """
+        if not self.place.compose_file.is_there:
+            return ()
+        try:
+            project, _ = parse(self.env_text)
+            return other_names(self.compose_text(target), project.get, service)
+        except (EnvFileError, ComposeFileError) as error:
+            raise self.refused(error) from error
+
 
 def file_calls(target: Target) -> tuple[Call, ...]:
     """Return the declared looks at the files of both places."""
@@ -320,4 +341,4 @@ async def collect(access: Access) -> Deploy:
     )
 
 
-NOUN = Noun("deploy", Deploy, collect, host=True, teaches=True)
+NOUN = Noun("deploy", Deploy, collect, sources=("engine",), host=True, teaches=True)

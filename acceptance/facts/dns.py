@@ -75,9 +75,7 @@ class Name(Fact):
 
     def source(self, kind: Kind) -> Source:
         """Where its records were seen."""
-        return Source(
-            where=f"{kind} records of {self.name}, {self.resolver}", again=f"dig {self.name} {kind}"
-        )
+        return Source(where=f"{kind} records of {self.name}, {self.resolver}", again=f"{self.again} {kind}")
 
 
 class Dns(Fact):
@@ -155,4 +153,4 @@ async def collect(access: Access) -> Dns:
     return Dns(names=dict(zip(names, found, strict=True)))
 
 
-NOUN = Noun("dns", Dns, collect)
+NOUN = Noun("dns", Dns, collect, sources=("dns",))

@@ -218,4 +218,4 @@ def _attempt(
         return Unavailable(reason=f"{unsure}{error.reason}", remedy=error.remedy)
 
 
-NOUN = Noun("documents", Documents, collect, needs=("environments",))
+NOUN = Noun("documents", Documents, collect, sources=("documents",), needs=("environments",))

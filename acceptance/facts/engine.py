@@ -116,4 +116,4 @@ async def collect(access: Access) -> Engine:
     return Engine(docker=docker, server=server, compose=compose)
 
 
-NOUN = Noun("engine", Engine, collect, host=True)
+NOUN = Noun("engine", Engine, collect, sources=("engine",), host=True)

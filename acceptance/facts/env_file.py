@@ -375,4 +375,4 @@ async def collect(access: Access) -> EnvFile:
     return read(result, path, access)
 
 
-NOUN = Noun("env_file", EnvFile, collect, host=True, teaches=True)
+NOUN = Noun("env_file", EnvFile, collect, sources=("root",), host=True, teaches=True)

@@ -21,9 +21,11 @@ from acceptance.errors import NotApplicableError, UnavailableError
 from acceptance.facts import containers as of_containers
 from acceptance.facts import deploy, env_file
 from acceptance.facts.base import Attempt, Fact, Known, Noun, Source, Unavailable
+from acceptance.facts.host_port import projects_running
 from acceptance.facts.shape import Seen, look_at
 from acceptance.guard.commands import (
     CONTAINERS_INSPECT,
+    PUBLISHED_PORTS,
     WEBSITE_CONTAINER,
     WEBSITE_ENV_FILE,
     Call,
@@ -41,6 +43,7 @@ BLANK = "set but empty"
 UNSET = "not set"
 
 _REFERENCE = re.compile(r"\{([\w.]+)\}")
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 
 
 class Environment(Fact):
@@ -119,8 +122,10 @@ class Environment(Fact):
             return ""
         assumed = [name for name in requirement.names if of.variable[name].named == "assumed"]
         if set(states.values()) == {UNSET} and len(assumed) == len(states):
+            alike = _alike(assumed, self.strangers)
+            instead = f"; there is {', '.join(alike)}" if alike else ""
             raise UnavailableError(
-                f"assumed name not found: {' or '.join(assumed)} in {self.place}",
+                f"assumed name not found: {' or '.join(assumed)} in {self.place}{instead}",
                 f"correct the name in contracts/{of.instance}.toml; if it is right, take `named` away there",
             )
         return ", ".join(
@@ -220,6 +225,17 @@ class Environments(Fact):
         return {"crm": self.crm, "worker": self.worker, "website": self.website}[whose]
 
 
+def _alike(names: Iterable[str], others: Iterable[str]) -> list[str]:
+    """Return up to three of the other names, those first that share most words with the names."""
+    wanted = {word for name in names for word in _words(name)}
+    shared = {other: len(wanted & _words(other)) for other in others}
+    return [other for other in sorted(shared, key=lambda one: (-shared[one], one)) if shared[other]][:3]
+
+
+def _words(name: str) -> set[str]:
+    return {word.upper() for word in _WORD.findall(name)}
+
+
 def filled(template: str, target: Target) -> str:
     """Return a contract's text with the target's values in place of `{key}`; pure.
 
@@ -294,15 +310,31 @@ class _Look:
         _, containers = of_containers.read(result, self.access)
         hosts = {each: _reached(objects, containers, self.target, each) for each in ("postgres", "redis")}
         running = [one for one in _of(containers, self.target, kind) if one.runs]
+        if not containers:
+            self._require_project(kind)
         if not running:
             others = any(one.runs and not one.one_off for one in containers)
             service = self.target.compose.of_kind(kind).name
-            return self._file(service, something_runs=others).model_copy(update={"hosts": hosts})
+            found = self._file(service, something_runs=others)
+            known = {each: (*found.hosts[each], *hosts[each]) for each in hosts}
+            return found.model_copy(update={"hosts": known})
         chosen = max(running, key=lambda one: of_containers.nanoseconds(one.started_at))
         values = next(of_containers.environment_of(one) for one in objects if one["Id"] == chosen.id)
         again = _shown(chosen.name)
         found = reduced(values, contract.of("crm"), self.access, f"container {chosen.name}", again)
         return found.model_copy(update={"hosts": hosts, "started": chosen.started_at})
+
+    def _require_project(self, kind: str) -> None:
+        """See that nothing runs under another name of the project, if that was only assumed."""
+        target = self.target
+        service = target.compose.of_kind(kind).name
+        wanted = _elsewhere(target)
+        found = projects_running(self.answer(wanted[0]), service) if wanted else ()
+        if found:
+            raise UnavailableError(
+                f"assumed name not found: project {target.compose.project}; {service} runs in {found[0]}",
+                "correct compose.project in the target file",
+            )
 
     def _file(self, service: str, *, something_runs: bool) -> Environment:
         target = self.target
@@ -315,8 +347,13 @@ class _Look:
             raise UnavailableError(f"{file.path} is no file, but a {file.kind}")
         values, inherited = files.started_with(service, target)
         source = files.shown_with(service)
+        hosts = {
+            each: files.other_names(target.compose.of_kind(each).name, target)
+            for each in ("postgres", "redis")
+        }
         found = reduced(values, contract.of("crm"), self.access, source.where, source.again)
-        return found.model_copy(update={"inherited": inherited, "count": found.count + len(inherited)})
+        more = {"inherited": inherited, "count": found.count + len(inherited), "hosts": hosts}
+        return found.model_copy(update=more)
 
     def _no_file(self) -> UnavailableError:
         compose, staging = self.target.compose, self.target.deploy.staging
@@ -431,10 +468,16 @@ def _inspection(target: Target) -> Call:
     return call(CONTAINERS_INSPECT, *of_containers.inspect_arguments(target))
 
 
+def _elsewhere(target: Target) -> tuple[Call, ...]:
+    assumed = target.is_assumed("compose.project")
+    return (call(PUBLISHED_PORTS, target.server.tools.docker),) if assumed else ()
+
+
 def _calls(target: Target) -> tuple[Call, ...]:
     website = target.website.environment if target.website else None
     return (
         _inspection(target),
+        *_elsewhere(target),
         *deploy.file_calls(target),
         *(
             [call(WEBSITE_CONTAINER, target.server.tools.docker, website.container)]
@@ -469,4 +512,6 @@ def _attempt(look: Callable[[], Environment]) -> Known[Environment] | Unavailabl
         return Unavailable.of(error)
 
 
-NOUN = Noun("environments", Environments, collect, host=True, teaches=True)
+NOUN = Noun(
+    "environments", Environments, collect, sources=("engine", "website-file"), host=True, teaches=True
+)

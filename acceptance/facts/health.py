@@ -216,4 +216,4 @@ async def _authenticated(access: Access, path: str) -> Known[HealthAnswer] | Una
     return Known(value=read(answer, command))
 
 
-NOUN = Noun("health", Health, collect)
+NOUN = Noun("health", Health, collect, sources=("crm", "secret.health"))

@@ -168,8 +168,25 @@ def read_published(result: Result, port: int) -> tuple[Publication, ...]:
         raise UnavailableError(f"{result.call.command.name}: the answer is not understood") from error
 
 
+def projects_running(result: Result, service: str) -> tuple[str, ...]:
+    """Return the compose projects that have a running container of a service, by `docker ps`.
+
+    Raises:
+        UnavailableError: the engine does not answer.
+    """
+    try:
+        every = [_labels(json.loads(line)) for line in result.answered().text.splitlines()]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UnavailableError(f"{result.call.command.name}: the answer is not understood") from error
+    return tuple(sorted({one.get(_PROJECT, "") for one in every if one.get(_SERVICE) == service}))
+
+
+def _labels(container: dict[str, str]) -> dict[str, str]:
+    return dict(label.partition("=")[::2] for label in container["Labels"].split(","))
+
+
 def _publications(container: dict[str, str], port: int) -> Iterator[Publication]:
-    labels = dict(label.partition("=")[::2] for label in container["Labels"].split(","))
+    labels = _labels(container)
     for part in container["Ports"].split(", "):
         match = _PUBLISHED.fullmatch(part)
         if match and int(match["first"]) <= port <= int(match["last"] or match["first"]):
@@ -209,4 +226,4 @@ async def collect(access: Access) -> HostPort:
     )
 
 
-NOUN = Noun("host_port", HostPort, collect, host=True)
+NOUN = Noun("host_port", HostPort, collect, sources=("engine",), host=True)

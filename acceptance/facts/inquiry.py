@@ -213,4 +213,6 @@ def read_utm(column: object) -> dict[str, str]:
     return {name: str(value) for name, value in values.items() if value not in (None, "")}
 
 
-NOUN = Noun("inquiry", Inquiry, collect, needs=("containers",), actions=(ACTION,))
+NOUN = Noun(
+    "inquiry", Inquiry, collect, sources=("website", "postgres"), needs=("containers",), actions=(ACTION,)
+)

@@ -21,11 +21,16 @@ _LEVEL = re.compile(
     r"(?:(?:ERROR|FATAL|CRITICAL|PANIC|EMERG)\b|(?:error|fatal)(?=[\])>]?:|\]))"
 )
 _JSON_LEVEL = re.compile(
-    r'"(?:level|severity|levelname)"\s*:\s*(?:[56]\d\b|"(?:error|fatal|critical|panic|alert|emerg))',
+    r'"(?:level|lvl|severity|levelname)"\s*:\s*(?:[56]\d\b|"(?:error|fatal|critical|panic|alert|emerg))'
+    r'|\b(?:level|lvl|severity)="?(?:error|fatal|critical|panic|alert|emerg)',
     re.IGNORECASE,
 )
+"""As JSON or as logfmt writes it."""
 _EXCEPTION = re.compile(r"(?:^|[\s⨯:\]\"'])[A-Za-z]*(?:Error|Exception)(?: \[[^\]]{1,60}\])?: ")
-_SIGN = re.compile(r"\s?(?:⨯|✖|(?:\[[^\]]{1,40}\]\s*)*\[(?:unhandled|uncaught|fatal)\w*\])")
+_SIGN = re.compile(
+    r"\s?(?:⨯|✖|✘|[Uu]ncaught |panic: |prisma:error "
+    r"|(?:\[[^\]]{1,40}\]\s*)*\[(?:unhandled|uncaught|fatal)\w*\])"
+)
 _ANSWER = re.compile(
     r"\b(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS)\b\]?\s+\S+(?:\s+HTTP/[\d.]+\"?)?:?\s+5\d\d(?=[\s,\"]|$)"
     r'|"(?:status|statusCode|status_code)"\s*:\s*5\d\d\b|\[5\d\d\]'

@@ -360,4 +360,4 @@ def _attempt(
         return Unavailable.of(error)
 
 
-NOUN = Noun("logs", Logs, collect, host=True, teaches=True)
+NOUN = Noun("logs", Logs, collect, sources=("engine",), host=True, teaches=True)

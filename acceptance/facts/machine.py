@@ -165,4 +165,4 @@ async def collect(access: Access) -> Machine:
     return Machine(filesystems=filesystems, memory_available_mb=memory)
 
 
-NOUN = Noun("machine", Machine, collect, host=True)
+NOUN = Noun("machine", Machine, collect, sources=("engine",), host=True)

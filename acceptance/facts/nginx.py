@@ -633,4 +633,4 @@ def _leads_to(tree: Tree, path: str, available: str) -> bool:
         return False
 
 
-NOUN = Noun(name="nginx", model=Nginx, collect=collect, host=True, actions=("nginx-test",))
+NOUN = Noun(name="nginx", model=Nginx, collect=collect, sources=("root",), host=True, actions=("nginx-test",))

@@ -85,4 +85,4 @@ async def collect(access: Access) -> Origin:
     )
 
 
-NOUN = Noun("origin", Origin, collect)
+NOUN = Noun("origin", Origin, collect, sources=("crm",))

@@ -492,4 +492,4 @@ def _place(url: str) -> str:
     return url.partition(",")[0] if url.startswith("data:") else url.partition("?")[0]
 
 
-NOUN = Noun("pages", Pages, collect, needs=("session",))
+NOUN = Noun("pages", Pages, collect, sources=("crm", "browser"), needs=("session",))

@@ -58,4 +58,4 @@ async def collect(access: Access) -> Plan:
     return Plan(all=found)
 
 
-NOUN = Noun("plan", Plan, collect)
+NOUN = Noun("plan", Plan, collect, sources=("documents",))

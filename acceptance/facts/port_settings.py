@@ -221,4 +221,4 @@ def _json(value: object) -> str:
     return "null" if value is None else str(value)
 
 
-NOUN = Noun("port_settings", PortSettings, collect, needs=("containers",))
+NOUN = Noun("port_settings", PortSettings, collect, sources=("postgres",), needs=("containers",))

@@ -408,4 +408,4 @@ async def collect(access: Access) -> Queues:
     )
 
 
-NOUN = Noun("queues", Queues, collect, needs=("containers",))
+NOUN = Noun("queues", Queues, collect, sources=("redis",), needs=("containers",))

@@ -420,4 +420,4 @@ async def _upgrade(access: Access, headers: Mapping[str, str]) -> Upgrading:
         return Upgrading(polling_status=200, probed=answer == "3probe", detail=detail)
 
 
-NOUN = Noun("realtime", Realtime, collect, needs=("session",))
+NOUN = Noun("realtime", Realtime, collect, sources=("crm",), needs=("session",))

@@ -128,4 +128,4 @@ async def collect(access: Access) -> Redirect:
     )
 
 
-NOUN = Noun(name="redirect", model=Redirect, collect=collect, needs=("certificates",))
+NOUN = Noun(name="redirect", model=Redirect, collect=collect, sources=("crm",), needs=("certificates",))

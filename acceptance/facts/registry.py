@@ -123,4 +123,4 @@ async def _digest(access: Access, reference: str, tag: str | None = None) -> Kno
         return Unavailable.of(error)
 
 
-NOUN = Noun("registry", Registry, collect)
+NOUN = Noun("registry", Registry, collect, sources=("registry",))

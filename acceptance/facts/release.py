@@ -116,4 +116,4 @@ async def _commit(access: Access) -> Known[Commit] | Unavailable:
     return builds.commit
 
 
-NOUN = Noun("release", Release, collect, needs=("builds", "registry"))
+NOUN = Noun("release", Release, collect, sources=("registry",), needs=("builds", "registry"))

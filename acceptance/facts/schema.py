@@ -386,4 +386,4 @@ async def collect(access: Access) -> Schema:
     )
 
 
-NOUN = Noun("schema", Schema, collect, needs=("containers",))
+NOUN = Noun("schema", Schema, collect, sources=("postgres", "manifest"), needs=("containers",))

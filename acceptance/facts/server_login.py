@@ -286,4 +286,4 @@ async def collect(access: Access) -> ServerLogin:
     )
 
 
-NOUN = Noun("server_login", ServerLogin, collect, host=True, teaches=True)
+NOUN = Noun("server_login", ServerLogin, collect, sources=("root", "registry"), host=True, teaches=True)

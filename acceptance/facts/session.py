@@ -121,4 +121,6 @@ def _cookies(header: str) -> SimpleCookie:
     return jar
 
 
-NOUN = Noun("session", Session, collect, actions=("sign-in",), teaches=True)
+NOUN = Noun(
+    "session", Session, collect, sources=("crm", "secret.sign_in"), actions=("sign-in",), teaches=True
+)

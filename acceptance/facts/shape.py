@@ -33,7 +33,7 @@ _BUCKET = re.compile(r"(?!.*\.\.)(?!\d+\.\d+\.\d+\.\d+$)[a-z0-9][a-z0-9.-]{1,61}
 
 PLACEHOLDER = re.compile(
     r"change[-_ ]?(?:me|it|this)|place[-_ ]?holder|replace[-_ ]?(?:me|this|with)|insert[-_ ]|your[-_ ]"
-    r"|example|password|passw0rd|secret|dummy|letmein|qwerty|123456|test[-_]|x{6}|<[^>]*>|\$\{|^api[-_]?key$",
+    r"|example|password|passw0rd|secret|dummy|letmein|qwerty|123456|test[-_]|x{6}|^<.*>$|^\$\{.*\}$|^api[-_]?key$",
     re.IGNORECASE,
 )
 """What stands in examples in place of a secret. Nothing of it is likely to occur in a random one."""

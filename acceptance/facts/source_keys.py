@@ -96,4 +96,4 @@ async def collect(access: Access) -> SourceKeys:
     return SourceKeys(commit=builds.commit, contract=names, schema_file=schema, example_file=example)
 
 
-NOUN = Noun("source_keys", SourceKeys, collect, needs=("builds",))
+NOUN = Noun("source_keys", SourceKeys, collect, sources=("gitea",), needs=("builds",))

@@ -319,4 +319,4 @@ async def collect(access: Access) -> SshLogin:
     )
 
 
-NOUN = Noun("ssh_login", SshLogin, collect, host=True)
+NOUN = Noun("ssh_login", SshLogin, collect, sources=("root",), host=True)

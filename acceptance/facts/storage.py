@@ -275,4 +275,4 @@ async def collect(access: Access) -> Storage:
     )
 
 
-NOUN = Noun("storage", Storage, collect, needs=("containers",))
+NOUN = Noun("storage", Storage, collect, sources=("postgres", "storage"), needs=("containers",))

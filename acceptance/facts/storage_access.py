@@ -319,4 +319,6 @@ async def collect(access: Access) -> StorageAccess:
     )
 
 
-NOUN = Noun("storage_access", StorageAccess, collect, needs=("deploy",), teaches=True)
+NOUN = Noun(
+    "storage_access", StorageAccess, collect, sources=("engine", "storage"), needs=("deploy",), teaches=True
+)

@@ -119,4 +119,4 @@ async def collect(access: Access) -> Tls:
     )
 
 
-NOUN = Noun(name="tls", model=Tls, collect=collect)
+NOUN = Noun(name="tls", model=Tls, collect=collect, sources=("crm",))

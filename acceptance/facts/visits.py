@@ -242,4 +242,4 @@ async def collect(access: Access) -> Visits:
     return read(result, log, target.api.intake, assumed=target.is_assumed("nginx.access_log"))
 
 
-NOUN = Noun("visits", Visits, collect, host=True)
+NOUN = Noun("visits", Visits, collect, sources=("root",), host=True)

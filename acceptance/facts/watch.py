@@ -108,6 +108,14 @@ class Watch(Fact):
             again=f"as root: docker logs --timestamps {span} {log.container}",
         )
 
+    def state_of(self, log: WatchedLog) -> Source:
+        """Where the state of a log's container was seen."""
+        shown = "{{.State.Status}} {{.RestartCount}} {{.State.StartedAt}}"
+        return Source(
+            where=f"container {log.container}, {self._window}",
+            again=f"as root: docker inspect -f '{shown}' {log.container}",
+        )
+
     @property
     def _window(self) -> str:
         return f"{self.begun:%Y-%m-%d %H:%M:%S} to {self.until:%H:%M:%S} UTC"
@@ -284,8 +292,8 @@ class _Course:
     @property
     def _note(self) -> str:
         noisy = [f"{one.service} {one.errors}" for one in self._followers.values() if one.errors]
-        told = [f"errors: {', '.join(noisy)}" if noisy else "no error"]
-        told += [f"{one.service} does not run" for one in self._followers.values() if one.stopped]
+        told = [f"{one.service} down" for one in self._followers.values() if one.stopped]
+        told.append(f"errors: {', '.join(noisy)}" if noisy else "no error")
         if self._samples:
             last = self._samples[-1]
             told.insert(0, f"health {_latency(last) if last.well else last.said}")
@@ -435,4 +443,4 @@ async def collect(access: Access) -> Watch:
     return course.fact()
 
 
-NOUN = Noun("watch", Watch, collect, last=True)
+NOUN = Noun("watch", Watch, collect, sources=("engine", "crm"), last=True)

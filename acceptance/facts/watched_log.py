@@ -26,6 +26,7 @@ _FIELDS = 7
 _ABSENT = re.compile(r"no such (?:object|container)", re.IGNORECASE)
 _ENDED = ("created", "exited", "dead")
 _RUNS = "running"
+_REMOVED = "removed"
 _NO_CONTAINER = ("it has no container", "see docker ps -a, and correct the name in the target file")
 
 
@@ -59,7 +60,7 @@ class Restart(Fact):
 
 
 class Stop(Fact):
-    """That the container does not run: since which sample, and Docker's word for its state."""
+    """That the container does not run: since which sample, and Docker's word for its state, or `removed`."""
 
     at: str
     status: str
@@ -125,7 +126,7 @@ class WatchedLog(Fact):
         crashes = tuple(f"{one.at} {one.how}" for one in self.restarts if one.by_engine)
         if self.stopped is None:
             return crashes
-        return (*crashes, f"{self.stopped.at} it did not run ({self.stopped.status}), nor since")
+        return (*crashes, f"{self.stopped.at} it did not run ({self.stopped.status}), and has not since")
 
     @property
     def summary(self) -> str:
@@ -134,7 +135,7 @@ class WatchedLog(Fact):
         kinds = f" ({', '.join(special)})" if special else ""
         return "\n".join(
             [
-                f"{self.count}{kinds} in {self.lines} lines",
+                f"{self.count}{kinds} in {self.lines} {'line' if self.lines == 1 else 'lines'}",
                 *(f"{one.at} {one.excerpt}" for one in self.examples),
                 *(f"missed {gap.since} to {gap.until}: {gap.why}" for gap in self.gaps),
                 *(f"{one.at} {one.how}" for one in self.restarts if not one.by_engine),
@@ -252,9 +253,10 @@ class Follower:
         return True
 
     def _seen_stopped(self, instance: Instance | None, at: str) -> Stop | None:
-        if instance is None or instance.status == _RUNS:
+        status = instance.status if instance else _REMOVED
+        if status == _RUNS or not (instance or self._container):
             return None
-        return Stop(at=self.stopped.at if self.stopped else at, status=instance.status)
+        return Stop(at=self.stopped.at if self.stopped else at, status=status)
 
     def set_back(self, at: str, by_s: float) -> None:
         """Take that the server's clock was set back: what was stamped since may have been passed over.

@@ -200,7 +200,11 @@ def _handshakes(target: Target) -> Iterator[Declaration]:
 
 def _ports(target: Target) -> Iterator[Declaration]:
     outside = target.outside
-    numbers = {ports.CONTROL: (outside.control,), ports.PRIVATE: outside.private}
+    numbers = {
+        ports.CONTROL: (outside.control,),
+        ports.PRIVATE: outside.private,
+        ports.NOBODYS: (ports.NOBODYS_PORT,),
+    }
     for knock, chosen in numbers.items():
         listed = ", ".join(map(str, chosen))
         sends = f"a bare connection to {target.server.address} port {listed}, ended at once"
@@ -222,8 +226,11 @@ def _registry(target: Target) -> Iterator[Declaration]:
 def _questions(target: Target) -> Iterator[Declaration]:
     endpoint = target.dns.resolver
     resolver = f"{endpoint.address} port {endpoint.port}" if endpoint else "the system's resolver"
+    names = target.public_names.values()
+    tops = dict.fromkeys(name.rpartition(".")[2] for name in names)
     for question in dns.QUESTIONS.values():
-        sends = f"to {resolver}: {question.kind} records of {', '.join(target.public_names.values())}"
+        sends = f"to {resolver}: {question.kind} records of {', '.join(names)}"
+        sends += f"\nand of {', '.join(tops)}, if such a name does not exist"
         yield Declaration("dns", question.name, sends, "none", question.purpose, question.footprint)
 
 

@@ -26,9 +26,11 @@ PRIVATE = Knock(
 )
 NOBODYS = Knock(
     "port-nobodys",
-    "if a database port is open: see that a port which nobody serves is not, or else something on the way "
+    "see, if a database port is open, that a port which nobody serves is not: else something on the way "
     "accepts every connection",
     "none; the port is closed",
 )
+NOBODYS_PORT = 1
+"""Of TCPMUX (RFC 1078), which is long gone."""
 KNOCKS = {knock.name: knock for knock in (CONTROL, PRIVATE, NOBODYS)}
 """All of them, by name."""

@@ -260,7 +260,8 @@ def _description(watch: Watch) -> str:
     p95 = "" if watch.p95_ms is None else f"; 95 % of the answers came within {watch.p95_ms:.0f} ms"
     logs = ", ".join(f"{log.service} {log.errors}" for log in watch.watched)
     samples = count(len(watch.samples), "sample")
+    down = "".join(f" {log.service} did not run at the end." for log in watch.watched if log.stopped)
     return (
         f"{samples} of health and logs over {duration.told(watch.lasted_s)}{p95}. "
-        f"Errors in the logs: {logs or 'no log was watched'}."
+        f"Errors in the logs: {logs or 'no log was watched'}.{down}"
     )

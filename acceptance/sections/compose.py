@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from acceptance.sections.base import AbsolutePath, Port, Section
 
@@ -48,7 +49,7 @@ class Compose(Section):
 
     Attributes:
         interpolation_only: variables of the .env file that only the compose file itself uses.
-        commit: the commit that is deployed, if the operator wants it compared.
+        commit: the commit that is deployed, if the operator wants it compared; in full, as CI tags images.
     """
 
     project: str
@@ -57,6 +58,13 @@ class Compose(Section):
     interpolation_only: tuple[str, ...] = ()
     commit: str | None = None
     services: tuple[Service, ...] = Field(min_length=1)
+
+    @field_validator("commit")
+    @classmethod
+    def _commit_is_whole(cls, commit: str | None) -> str | None:
+        if commit is not None and not re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", commit):
+            raise ValueError("give the whole commit, all 40 hexadecimal digits: CI tags the images with it")
+        return commit
 
     @property
     def env_path(self) -> str:

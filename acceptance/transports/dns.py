@@ -53,12 +53,30 @@ class Resolver:
 
         Raises:
             RefusedError: the question is not declared.
-            UnavailableError: no nameserver answered, or none with an answer (SERVFAIL, REFUSED).
+            UnavailableError: no nameserver answered, none with an answer (SERVFAIL, REFUSED), or the resolver
+                denies the name's top-level domain too.
         """
-        question = QUESTIONS.get(kind)
-        if question is None or name not in self._names:
+        if kind not in QUESTIONS or name not in self._names:
             self._ledger.record("dns", kind, kind="refused", detail=name, result="not declared")
             raise RefusedError(f"dns: {kind} of {name} is not declared; nothing was sent")
+        answer = await self._asked(name, kind)
+        if not answer.exists:
+            await self._require_public_names(name.rpartition(".")[2], kind)
+        return answer
+
+    async def _require_public_names(self, top: str, kind: Kind) -> None:
+        """See that the resolver knows a top-level domain, without which "no such name" says nothing.
+
+        Raises:
+            UnavailableError: it does not: it serves names of its own, or denies them all.
+        """
+        if not (await self._asked(top, kind)).exists:
+            raise UnavailableError(
+                f"{self.where} does not see the public names: to it even `{top}` does not exist",
+                "run on a machine that can resolve public names, or set dns.resolver in the target file",
+            )
+
+    async def _asked(self, name: str, kind: Kind) -> Answer:
         started = time.perf_counter()
         outcome = "no answer"
         try:
@@ -73,7 +91,7 @@ class Resolver:
         finally:
             self._ledger.record(
                 "dns",
-                question.name,
+                QUESTIONS[kind].name,
                 detail=f"{name} at {self.where}",
                 seconds=time.perf_counter() - started,
                 result=outcome,
@@ -86,27 +104,10 @@ class Resolver:
                 f"{name}.", kind, raise_on_no_answer=False, lifetime=self._settings.timeout_s
             )
         except dns.resolver.NXDOMAIN:
-            await self._require_public_names(name.rpartition(".")[2], kind)
             return Answer(exists=False)
         chain = [str(record.target).rstrip(".") for link in answer.chaining_result.cnames for record in link]
         addresses = sorted(record.address for record in answer.rrset or ())
         return Answer(exists=True, addresses=tuple(addresses), aliases=tuple(chain))
-
-    async def _require_public_names(self, top: str, kind: Kind) -> None:
-        """See that the resolver knows a top-level domain, without which "no such name" says nothing.
-
-        Raises:
-            UnavailableError: it does not: it serves names of its own, or denies them all.
-        """
-        try:
-            await self._open().resolve(
-                f"{top}.", kind, raise_on_no_answer=False, lifetime=self._settings.timeout_s
-            )
-        except dns.resolver.NXDOMAIN as error:
-            raise UnavailableError(
-                f"{self.where} does not see the public names: to it even `{top}` does not exist",
-                "run on a machine that can resolve public names, or set dns.resolver in the target file",
-            ) from error
 
     def _open(self) -> dns.asyncresolver.Resolver:
         if self._resolver is None:

@@ -12,14 +12,11 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from acceptance.errors import RefusedError, UnavailableError
-from acceptance.guard.ports import CONTROL, KNOCKS, NOBODYS, PRIVATE
+from acceptance.guard.ports import CONTROL, KNOCKS, NOBODYS, NOBODYS_PORT, PRIVATE
 from acceptance.ledger import Ledger
 from acceptance.target import Target
 
 Outcome = Literal["open", "refused", "filtered", "failed"]
-
-_NOBODYS_PORT = 1
-"""Of TCPMUX (RFC 1078), which is long gone."""
 
 _OUTCOMES: dict[int, Outcome] = {
     errno.ECONNREFUSED: "refused",
@@ -55,7 +52,7 @@ class Ports:
         self._ports = {
             CONTROL.name: (outside.control,),
             PRIVATE.name: outside.private,
-            NOBODYS.name: (_NOBODYS_PORT,),
+            NOBODYS.name: (NOBODYS_PORT,),
         }
         self._timeout_s = outside.timeout_s
         self._address = target.server.endpoint.address

@@ -71,6 +71,7 @@ class _OneRequest(BaseHTTPRequestHandler):
     server: Server
     protocol_version = "HTTP/1.1"
     timeout = 60
+    disable_nagle_algorithm = True
 
     def log_message(self, *_: object) -> None:
         """Keep no access log, as Node does."""

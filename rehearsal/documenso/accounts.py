@@ -1,11 +1,11 @@
-"""Who works with Documenso: users, organisations, teams, with their settings, tokens, webhooks and folders."""
+"""Who works with Documenso: users, organisations, teams; their settings, tokens, webhooks and folders."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from base64 import b64encode
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -45,7 +45,11 @@ _PEOPLE = {
     CRM_USER: "CRM Integration",
     DISABLED: "Zoë Łukasiewicz",
 }
-_ADDRESSES = {4: "joerg.mueller@portnimara.test", 5: "a.gross@portnimara.test", DISABLED: "zoe@portnimara.test"}
+_ADDRESSES = {
+    4: "joerg.mueller@portnimara.test",
+    5: "a.gross@portnimara.test",
+    DISABLED: "zoe@portnimara.test",
+}
 _STAFF = (ADMIN, 4, 5, CRM_USER, DISABLED)
 _PLANS = ("free", "individual", "team", "platform", "enterprise", "earlyAdopter")
 _ROLES = ("ADMIN", "MANAGER", "MEMBER")
@@ -92,7 +96,7 @@ class Accounts:
     rows: Rows
     ids: Ids
     moment: datetime
-    columns: dict[str, object]
+    columns: Mapping[str, object]
     crm: Crm
     login: Login
 
@@ -122,7 +126,9 @@ class Accounts:
         self._add_webhooks()
         self._add_folders()
         banner = {"content": "", "bgColor": "#000000", "textColor": "#ffffff"}
-        self.rows.add("SiteSettings", id="site.banner", enabled=False, data=banner, lastModifiedAt=self._since)
+        self.rows.add(
+            "SiteSettings", id="site.banner", enabled=False, data=banner, lastModifiedAt=self._since
+        )
 
     @property
     def _since(self) -> datetime:
@@ -178,7 +184,9 @@ class Accounts:
     def _add_organisation(self, name: str, url: str, members: Iterable[int], *, logo: str = "") -> str:
         """Add an organisation with its settings and members, the first of whom owns it; return its id."""
         organisation = self.ids.prefixed("org")
-        claim, settings, portal = (self.ids.prefixed(kind) for kind in ("org_claim", "org_setting", "org_sso"))
+        claim, settings, portal = (
+            self.ids.prefixed(kind) for kind in ("org_claim", "org_setting", "org_sso")
+        )
         owner, *others = members
         times = {"createdAt": self._since, "updatedAt": self._since}
         self.rows.add(
@@ -226,9 +234,13 @@ class Accounts:
             )
         return organisation
 
-    def _add_team(self, team: int, name: str, url: str, organisation: str, *, logo: str | None = None) -> None:
+    def _add_team(
+        self, team: int, name: str, url: str, organisation: str, *, logo: str | None = None
+    ) -> None:
         settings = self.ids.prefixed("team_setting")
-        self.rows.add("TeamGlobalSettings", id=settings, brandingEnabled=bool(logo) or None, brandingLogo=logo)
+        self.rows.add(
+            "TeamGlobalSettings", id=settings, brandingEnabled=bool(logo) or None, brandingLogo=logo
+        )
         self.rows.add(
             "Team",
             id=team,
@@ -250,7 +262,9 @@ class Accounts:
 
     def _add_group(self, organisation: str, kind: str, role: str) -> str:
         group = self.ids.prefixed("org_group")
-        self.rows.add("OrganisationGroup", id=group, type=kind, organisationRole=role, organisationId=organisation)
+        self.rows.add(
+            "OrganisationGroup", id=group, type=kind, organisationRole=role, organisationId=organisation
+        )
         return group
 
     def _add_tokens(self) -> None:
@@ -291,7 +305,10 @@ class Accounts:
 
     def _add_folders(self) -> None:
         contracts, archive = FOLDERS
-        folders = ((contracts, "Verträge", None, "DOCUMENT"), (archive, "Archiv – Liegeplätze", contracts, "DOCUMENT"))
+        folders = (
+            (contracts, "Verträge", None, "DOCUMENT"),
+            (archive, "Archiv – Liegeplätze", contracts, "DOCUMENT"),
+        )
         for folder, name, parent, kind in (*folders, ("folder_templates", "Vorlagen", None, "TEMPLATE")):
             self.rows.add(
                 "Folder",

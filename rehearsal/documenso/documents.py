@@ -62,6 +62,7 @@ class Document:
         created: when; all that happened to it happened within the two days after.
         deleted: whether it was deleted softly, as finished ones are.
         keys: of the original and of the finished object; made up if not given.
+        firsts: the numbers of its first recipient and its first field, unless they are just the next ones.
         suffix: what its ids end in; at random if not given.
     """
 
@@ -78,6 +79,7 @@ class Document:
     deleted: bool = False
     template: bool = False
     keys: tuple[str, str] | None = None
+    firsts: tuple[int, int] | None = None
     suffix: str = ""
 
     @property
@@ -178,6 +180,8 @@ class Documents:
         self.rows.add(
             "EnvelopeItem", id=item, title=document.title, documentDataId=data, envelopeId=envelope, order=1
         )
+        if document.firsts is not None:
+            self.last_recipient, self.last_field = (number - 1 for number in document.firsts)
         shown = [
             self._add_recipient(document, place, envelope, item) for place in range(len(document.recipients))
         ]
@@ -230,7 +234,9 @@ class Documents:
             "email": recipient.email,
             "name": recipient.name,
             "token": recipient.token or self.ids.token(),
-            "readStatus": "OPENED" if status != "NOT_SIGNED" or "OPENED" in document.events() else "NOT_OPENED",
+            "readStatus": "OPENED"
+            if status != "NOT_SIGNED" or "OPENED" in document.events()
+            else "NOT_OPENED",
             "signingStatus": status,
             "sendStatus": self._sent(document, place),
             "signedAt": signed,
@@ -253,15 +259,15 @@ class Documents:
             return "SIGNED", signed if document.finished and role != "CC" else None
         if document.state == "REJECTED" and place == 0:
             return "REJECTED", signed
-        others_wait = any(other.role == "SIGNER" for other in document.recipients[1:])
-        if document.state == "PENDING" and place == 0 and others_wait and document.number % 3 == 0:
+        others_wait = any(other.role in ("SIGNER", "APPROVER") for other in document.recipients[1:])
+        if document.state == "PENDING" and place == 0 and others_wait and document.number % 2:
             return "SIGNED", signed
         return "NOT_SIGNED", None
 
     def _sent(self, document: Document, place: int) -> str:
         if document.recipients[place].role == "CC" and not document.template:
             return "SENT"
-        waits = document.sequential and place > 0 and not document.finished
+        waits = document.sequential and place > 0 and self._progress(document, place - 1)[0] == "NOT_SIGNED"
         return "NOT_SENT" if document.state == "DRAFT" or waits else "SENT"
 
     def _add_field(
@@ -317,7 +323,9 @@ class Documents:
         if document.ended:
             self.add_job("internal.seal-document", "Seal Document", document.number, document.ended)
 
-    def add_job(self, kind: str, name: str, number: int, moment: datetime, *, status: str = "COMPLETED") -> None:
+    def add_job(
+        self, kind: str, name: str, number: int, moment: datetime, *, status: str = "COMPLETED"
+    ) -> None:
         """Add a job that ran for a document, with its task."""
         job = self.ids.cuid()
         self.rows.add(
@@ -349,7 +357,7 @@ class Documents:
         self, document: Document, event: str, moment: datetime, recipients: list[dict[str, object]]
     ) -> None:
         webhook, url = self.webhook
-        answers = [500, 500, 200] if document.number % 40 == 30 and event == "SENT" else [200]
+        answers = [500, 500, 200] if document.number % 64 == 42 and event == "SENT" else [200]
         for attempt, code in enumerate(answers):
             sent = moment + timedelta(seconds=1 + attempt)
             self.rows.add(
@@ -378,7 +386,9 @@ def _body(
     document: Document, event: str, sent: datetime, url: str, recipients: list[dict[str, object]]
 ) -> dict[str, object]:
     """Return what the webhook was sent, as far as a receiver looks at it."""
-    shown = [{**each, "documentId": document.number, "signedAt": _iso(each["signedAt"])} for each in recipients]
+    shown = [
+        {**each, "documentId": document.number, "signedAt": _iso(each["signedAt"])} for each in recipients
+    ]
     ended = document.ended if event in ("COMPLETED", "REJECTED", "CANCELLED") else None
     return {
         "event": f"DOCUMENT_{event}",

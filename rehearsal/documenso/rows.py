@@ -13,8 +13,17 @@ from psycopg.types.json import Jsonb
 
 Connection = psycopg.Connection[tuple[object, ...]]
 
-_BASE36 = string.digits + string.ascii_lowercase
-_URL_SAFE = string.ascii_letters + string.digits + "_-"
+_PLAIN = frozenset({str, int, bool, type(None)})
+
+
+def _alphabet(characters: str) -> bytes:
+    """Return what each byte of random ones becomes."""
+    return bytes(ord(characters[byte % len(characters)]) for byte in range(256))
+
+
+_LETTERS = _alphabet(string.ascii_lowercase)
+_BASE36 = _alphabet(string.digits + string.ascii_lowercase)
+_URL_SAFE = _alphabet(string.ascii_letters + string.digits + "_-")
 # Each after those that it refers to.
 _ORDER = (
     "AvatarImage",
@@ -67,7 +76,7 @@ class Ids:
 
     def prefixed(self, prefix: str) -> str:
         """Return an id of the newer kind: a prefix and 16 small letters."""
-        return f"{prefix}_{self._of(string.ascii_lowercase, 16)}"
+        return f"{prefix}_{self._of(_LETTERS, 16)}"
 
     def place(self) -> str:
         """Return the first part of an object key: 12 of 0-9a-z."""
@@ -81,8 +90,8 @@ class Ids:
         """Return a UUID."""
         return str(uuid.UUID(int=self.random.getrandbits(128), version=4))
 
-    def _of(self, alphabet: str, length: int) -> str:
-        return "".join(self.random.choices(alphabet, k=length))
+    def _of(self, alphabet: bytes, length: int) -> str:
+        return self.random.randbytes(length).translate(alphabet).decode()
 
 
 class Rows:
@@ -140,7 +149,10 @@ def set_sequences(connection: Connection) -> None:
     ).fetchall()
     for table, column, sequence in found:
         query = sql.SQL("select setval({}, max({})) from {} having max({}) is not null").format(
-            sql.Literal(sequence), sql.Identifier(str(column)), sql.Identifier(str(table)), sql.Identifier(str(column))
+            sql.Literal(sequence),
+            sql.Identifier(str(column)),
+            sql.Identifier(str(table)),
+            sql.Identifier(str(column)),
         )
         connection.execute(query)
 
@@ -152,6 +164,8 @@ def utc(moment: datetime) -> datetime:
 
 
 def _adapted(value: object) -> object:
+    if type(value) in _PLAIN:
+        return value
     if isinstance(value, dict) or (isinstance(value, list) and value and isinstance(value[0], dict)):
         return Jsonb(value)
     if isinstance(value, datetime) and value.tzinfo is not None:

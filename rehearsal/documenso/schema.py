@@ -84,11 +84,6 @@ def create(
             cursor.executemany(_RECORD, _history(installed, retried=retried))
 
 
-def enums() -> dict[str, list[str]]:
-    """Return the enumerations of v1.13.1 and their values, in order."""
-    return ddl.parse(_TABLES.read_text(encoding="utf-8"))[0]
-
-
 def _statements() -> list[str]:
     enumerations, tables = ddl.parse(_TABLES.read_text(encoding="utf-8"))
     return [

@@ -33,9 +33,3 @@ def migrations(version: Version) -> tuple[Migration, ...]:
     """Return what the image of a version ships, by name; each version adds to the one before."""
     recorded = json.loads((RECORDED / f"migrations-{version}.json").read_text(encoding="utf-8"))
     return tuple(Migration(entry["name"], entry["checksum"]) for entry in recorded)
-
-
-def added(version: Version, since: Version) -> tuple[Migration, ...]:
-    """Return the migrations that a version has and an earlier one has not."""
-    known = set(migrations(since))
-    return tuple(migration for migration in migrations(version) if migration not in known)

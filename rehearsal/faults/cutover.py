@@ -307,8 +307,10 @@ def feed_falls_back_alike(stack: Stack) -> Course:
 def feed_refused(stack: Stack) -> Course:
     """Let nginx refuse who asks too often, the website's program by its name."""
     first = "proxy_set_header Host $host;"
-    refused = f"""if ($http_user_agent$uri = "node{FEED}") {{ return 429; }}"""
-    with tools.vhost(stack, first, f"{first}\n        {refused}"):
+    refused = f"""
+        set $asked "$http_user_agent$uri";
+        if ($asked = "node{FEED}") {{ return 429; }}"""
+    with tools.vhost(stack, first, first + refused):
         yield
 
 

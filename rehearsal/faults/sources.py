@@ -30,6 +30,7 @@ HOST = (
     "server_login",
     "deploy",
     "storage_access",
+    "visits",
 )
 """What is seen over SSH."""
 

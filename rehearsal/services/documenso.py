@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import quote
 
 import psycopg
 from psycopg import sql
 
-from rehearsal.documenso import migrations, population, schema, sealing
+from rehearsal.documenso import accounts, migrations, population, schema, sealing
 from rehearsal.documenso.versions import VERSIONS, Version
 from rehearsal.instances import Instance
 from rehearsal.namespace import REPOSITORY
@@ -250,15 +251,7 @@ def load(site: Site, instance: Instance) -> None:
         connection.execute(f"ALTER ROLE {READER} SET default_transaction_read_only = on")
     with psycopg.connect(owner_dsn(site, instance), autocommit=True) as connection:
         schema.create(connection)
-        objects = population.small(
-            connection,
-            api_token=site.credentials.documenso_api_key,
-            webhook_url=WEBHOOK_URL,
-            webhook_secret=site.credentials.documenso_webhook_secret,
-            p12=certificate_file(site).read_bytes(),
-            passphrase=site.credentials.documenso_passphrase,
-        )
-        _store(site, objects)
+        _store(site, population.small(connection, _setting(site)))
         for version in VERSIONS[1 : VERSIONS.index(instance.version) + 1]:
             outcome = migrations.deploy(connection, version)
             if outcome.failed:
@@ -275,14 +268,34 @@ def _superuser(site: Site, instance: Instance, database: str) -> str:
     return postgres.superuser_dsn(site, database, cluster(instance))
 
 
-def _store(site: Site, objects: object) -> None:
+def _setting(site: Site) -> population.Setting:
+    credentials = site.credentials
+    return population.Setting(
+        crm=accounts.Crm(
+            token=credentials.documenso_api_key,
+            webhook_url=WEBHOOK_URL,
+            webhook_secret=credentials.documenso_webhook_secret,
+        ),
+        login=accounts.Login(email=credentials.admin_email, password=credentials.documenso_password),
+        p12=certificate_file(site).read_bytes(),
+        passphrase=credentials.documenso_passphrase,
+    )
+
+
+def _store(site: Site, objects: Iterable[population.StoredObject]) -> None:
     store = s3.client(site)
-    for bucket in (BUCKET, f"{BUCKET}-clone"):
-        store.create_bucket(Bucket=bucket)
-    del objects
+    for name in (BUCKET, f"{BUCKET}-clone"):
+        store.create_bucket(Bucket=name)
+
+    def put(stored: population.StoredObject) -> None:
+        store.put_object(Bucket=BUCKET, Key=stored.key, Body=stored.content, ContentType=stored.content_type)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(put, objects))
 
 
 def published(instance: Instance) -> int:
+    """Return the port on the server."""
     return CLONE_PORT if instance.clone else nginx.DOCUMENSO_PORT
 
 

@@ -271,7 +271,7 @@ def test_the_website_asks_the_crm(
     """
     written_to = nginx.vhost.location(target.api.berths).access_log
     last = visits.readings(started(environments), written_to.value)[-1]
-    verify(last.is_taken, expected="the last such request answered", seen=str(last), source=visits.source)
+    verify(last.is_taken, expected="its last request for them answered", seen=str(last), source=visits.source)
 
 
 @pytest.mark.item("cutover.rollback")

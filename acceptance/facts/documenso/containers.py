@@ -26,4 +26,4 @@ async def collect(access: Access) -> Containers:
     return await inspected(access, documenso.compose, "documenso.compose")
 
 
-NOUN = Noun("documenso_containers", Containers, collect, host=True, teaches=True)
+NOUN = Noun("documenso_containers", Containers, collect, sources=("engine",), host=True, teaches=True)

@@ -105,9 +105,7 @@ class Documents:
     def recipients(self, transaction: Transaction, envelopes: Sequence[str]) -> list[Row]:
         """Return the recipients of some envelopes."""
         statement = sql.SQL('select {} from "Recipient" where "envelopeId" = any(%s) order by id')
-        return transaction.rows(
-            statement.format(self._recipient), list(envelopes), call="recipient.findMany"
-        )
+        return transaction.rows(statement.format(self._recipient), list(envelopes), call="recipient.findMany")
 
     def recipient_of(self, transaction: Transaction, token: str) -> Row | None:
         """Return the recipient whose signing page a token opens, None if there is none."""
@@ -202,7 +200,8 @@ class Documents:
         links = {
             link["envelopeId"]: {"token": link["token"], "enabled": link["enabled"]}
             for link in transaction.rows(
-                'select "envelopeId", token, enabled from "TemplateDirectLink" where "envelopeId" = any(%s)', ids
+                'select "envelopeId", token, enabled from "TemplateDirectLink" where "envelopeId" = any(%s)',
+                ids,
             )
         }
         return [

@@ -99,7 +99,12 @@ def add_document(transaction: Transaction, access: Access, draft: Draft) -> Row:
             "envelopeId": envelope["id"],
         },
     )
-    log(transaction, envelope["id"], "DOCUMENT_CREATED", {"title": draft.title, "source": {"type": draft.source}})
+    log(
+        transaction,
+        envelope["id"],
+        "DOCUMENT_CREATED",
+        {"title": draft.title, "source": {"type": draft.source}},
+    )
     return envelope
 
 
@@ -124,14 +129,17 @@ def add_recipients(
                 "envelopeId": envelope["id"],
             },
         )
-        log(transaction, envelope["id"], "RECIPIENT_CREATED", {"recipientId": row["id"], "recipientRole": role})
+        log(
+            transaction,
+            envelope["id"],
+            "RECIPIENT_CREATED",
+            {"recipientId": row["id"], "recipientRole": role},
+        )
         added.append(row)
     return added
 
 
-def add_fields(
-    transaction: Transaction, envelope: Row, fields: Sequence[Mapping[str, Any]]
-) -> list[Row]:
+def add_fields(transaction: Transaction, envelope: Row, fields: Sequence[Mapping[str, Any]]) -> list[Row]:
     """Add fields, given in the words of v1 requests; they lie on the envelope's first item."""
     item = transaction.rows(
         'select id from "EnvelopeItem" where "envelopeId" = %s order by "order"',
@@ -153,7 +161,12 @@ def add_fields(
                 "envelopeItemId": item["id"],
             },
         )
-        log(transaction, envelope["id"], "FIELD_CREATED", {"fieldId": row["secondaryId"], "fieldType": row["type"]})
+        log(
+            transaction,
+            envelope["id"],
+            "FIELD_CREATED",
+            {"fieldId": row["secondaryId"], "fieldType": row["type"]},
+        )
         rows.append(row)
     return rows
 
@@ -174,7 +187,9 @@ def copy_template(
         envelope: the document's row.
         recipients: what the request says of the template's recipients, by their ids.
     """
-    for known in transaction.rows('select * from "Recipient" where "envelopeId" = %s order by id', template["id"]):
+    for known in transaction.rows(
+        'select * from "Recipient" where "envelopeId" = %s order by id', template["id"]
+    ):
         wanted = {**known, **recipients.get(known["id"], {})}
         added = add_recipients(transaction, envelope, [wanted])[0]
         fields = transaction.rows('select * from "Field" where "recipientId" = %s order by id', known["id"])

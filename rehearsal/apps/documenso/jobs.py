@@ -92,7 +92,7 @@ class Jobs:
                 self._change(identity, retried=attempt, lastRetriedAt=now())
             try:
                 work()
-            except Exception as error:  # noqa: BLE001 - whatever it is, the job has failed
+            except Exception as error:
                 console.error(f"[JOBS]: Job {job.definition} failed {error}")
             else:
                 self._finish(identity, job, failed=False)
@@ -100,12 +100,12 @@ class Jobs:
         self._finish(identity, job, failed=True)
 
     def _finish(self, identity: str, job: Job, *, failed: bool) -> None:
-        self._change(identity, status="FAILED" if failed else "COMPLETED", completedAt=now())
         done = job.tasks[:-1] if failed else (*job.tasks, *job.more)
         for name in done:
             self._task(identity, name, status="COMPLETED", completedAt=now())
         if failed and job.tasks:
             self._task(identity, job.tasks[-1], status="PENDING", retried=3)
+        self._change(identity, status="FAILED" if failed else "COMPLETED", completedAt=now())
 
     def _change(self, identity: str, **values: object) -> None:
         with contextlib.suppress(QueryError), self._store.transaction() as transaction:

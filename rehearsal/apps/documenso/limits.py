@@ -79,7 +79,7 @@ class Check:
 
 
 class Stored:
-    """One bucket per client and action, a row of RateLimit on the clock; without the table nothing is limited."""
+    """One bucket per client, action and minute of the clock: a row of RateLimit."""
 
     def __init__(self, store: Store) -> None:
         self._store = store

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from rehearsal.apps.documenso.audit import log
-from rehearsal.apps.documenso.documents import Documents, number_of
-from rehearsal.apps.documenso.jobs import Job, Jobs
-from rehearsal.apps.documenso.release import Release
-from rehearsal.apps.documenso.settings import Settings
-from rehearsal.apps.documenso.store import Row, Store, now
+from rehearsal.apps.documenso.context import Context
+from rehearsal.apps.documenso.documents import number_of
+from rehearsal.apps.documenso.jobs import Job
+from rehearsal.apps.documenso.store import Row, now
 
 
 class Mails:
     """Invitations to sign and news of a cancellation; no others are sent here."""
 
-    def __init__(self, settings: Settings, store: Store, jobs: Jobs, documents: Documents) -> None:
-        self._settings = settings
-        self._release: Release = settings.release
-        self._store = store
-        self._jobs = jobs
-        self._documents = documents
+    def __init__(self, context: Context) -> None:
+        self._mailer = context.settings.mailer
+        self._release = context.release
+        self._store = context.store
+        self._jobs = context.jobs
+        self._documents = context.documents
 
     def invite(self, envelope: Row, meta: Row, recipient: Row) -> None:
         """Ask a recipient to sign; only when that mail is out is the recipient's sendStatus SENT."""
@@ -26,7 +27,7 @@ class Mails:
         text = f"{meta['message'] or ''}\n\n{self._documents.signing_address(recipient)}\n"
 
         def work() -> None:
-            self._settings.mailer.send([recipient["email"]], subject, text)
+            self._mailer.send([recipient["email"]], subject, text)
             moment = {"sentAt": now()} if self._release.expires else {}
             with self._store.transaction("recipient.update") as transaction:
                 transaction.update("Recipient", recipient["id"], {"sendStatus": "SENT", **moment})
@@ -48,10 +49,5 @@ class Mails:
                 "Send Document Cancelled Emails",
                 {"documentId": number_of(envelope), "recipientId": recipient["id"]},
             )
-            self._jobs.submit(
-                job,
-                lambda recipient=recipient: self._settings.mailer.send(
-                    [recipient["email"]], "Document Cancelled", text
-                ),
-                lane="mails",
-            )
+            work = partial(self._mailer.send, [recipient["email"]], "Document Cancelled", text)
+            self._jobs.submit(job, work, lane="mails")

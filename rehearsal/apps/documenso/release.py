@@ -1,7 +1,7 @@
 """What differs between the releases of Documenso that the stand-in can be.
 
-v1.13.1 and v2.11.0 were recorded. Of v2.0.0 only the migrations were: what its row says is derived from the first
-tag whose source has each behaviour.
+v1.13.1 and v2.11.0 were recorded. Of v2.0.0 only the migrations were: what its row says is derived from the
+first tag whose source has each behaviour.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Release:
         settings: such columns of both tables of global settings.
         obeys_port: PORT is obeyed; otherwise it listens on 3000 (2.0.0).
         has_v2: `/api/v2` exists beside `/api/v2-beta` (2.0.0).
-        fires_by_self_call: an event reaches its webhooks by a request of the server to itself (gone in 2.1.0).
+        fires_by_self_call: an event reaches its webhooks by a request to the server itself (gone in 2.1.0).
         renames_service_users: at boot; without a database it then crashes (2.6.1).
         strict: errors of tokens are told apart, and a signer needs a signature field before `send` (2.5.0).
         own_signer: no default certificate path in production, modern PKCS#12 files are read (2.5.0).

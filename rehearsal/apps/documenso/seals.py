@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import base64
+import time
 from collections.abc import Callable
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from rehearsal.apps.documenso import ids
 from rehearsal.apps.documenso.audit import log
+from rehearsal.apps.documenso.context import Context
 from rehearsal.apps.documenso.documents import number_of
-from rehearsal.apps.documenso.jobs import Job, Jobs
-from rehearsal.apps.documenso.settings import Settings
-from rehearsal.apps.documenso.storage import Storage
-from rehearsal.apps.documenso.store import Row, Store, Transaction, now
-from rehearsal.apps.knobs import Knobs
+from rehearsal.apps.documenso.jobs import Job
+from rehearsal.apps.documenso.store import Row, Transaction, now
 
 if TYPE_CHECKING:
     from rehearsal.documenso.sealing import SubFilter
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
 _TASKS = ("get-document-status", "get-document-data-id", "decorate-and-sign-pdf")
 _LATER_TASKS = ("update-document", "send-completed-email")
 _ONE_TASK = ("seal-document",)
+_POLL_S = 0.05
 
 
 class NoCertificateError(Exception):
@@ -31,12 +31,12 @@ class NoCertificateError(Exception):
 class Seals:
     """The signing certificate and what is done with it."""
 
-    def __init__(self, settings: Settings, store: Store, jobs: Jobs, storage: Storage, knobs: Knobs) -> None:
-        self._settings = settings
-        self._store = store
-        self._jobs = jobs
-        self._storage = storage
-        self._knobs = knobs
+    def __init__(self, context: Context) -> None:
+        self._settings = context.settings
+        self._store = context.store
+        self._jobs = context.jobs
+        self._storage = context.storage
+        self._knobs = context.knobs
 
     def submit(self, envelope: Row, fire: Callable[[str, str], None]) -> None:
         """Have a document sealed soon; if that fails it stays PENDING.
@@ -56,14 +56,19 @@ class Seals:
         self._jobs.submit(job, lambda: self._seal(envelope["id"], fire))
 
     def _seal(self, identity: str, fire: Callable[[str, str], None]) -> None:
+        while self._knobs.word("sealing") == "hold":
+            time.sleep(_POLL_S)
         with self._store.transaction("envelope.findFirst") as transaction:
             items = transaction.rows(
-                'select i.id, i.title, d.id as data_id, d.type, d.data, d."initialData" from "EnvelopeItem" i '
-                'join "DocumentData" d on d.id = i."documentDataId" where i."envelopeId" = %s order by i."order"',
+                'select i.id, i.title, d.id as data_id, d.type, d.data, d."initialData" '
+                'from "EnvelopeItem" i join "DocumentData" d on d.id = i."documentDataId" '
+                'where i."envelopeId" = %s order by i."order"',
                 identity,
             )
             refused = transaction.rows(
-                'select id from "Recipient" where "envelopeId" = %s and "signingStatus" = %s', identity, "REJECTED"
+                'select id from "Recipient" where "envelopeId" = %s and "signingStatus" = %s',
+                identity,
+                "REJECTED",
             )
         keys = [self._sealed(item, "rejected" if refused else "signed") for item in items]
         with self._store.transaction("envelope.update") as transaction:

@@ -84,7 +84,7 @@ class Certificate:
         return self.root / (self.path or default).lstrip("/")
 
     def available(self) -> bool:
-        """Tell what health thinks: without the transport `local` it does not look, and it never parses the file."""
+        """Tell what health thinks: unless the transport is `local` it does not look, and it never parses."""
         if self.transport != "local" or self.contents:
             return True
         try:
@@ -104,8 +104,8 @@ class Settings:
         secret: NEXTAUTH_SECRET.
         production: NODE_ENV is `production`.
         bypass_hosts: NEXT_PRIVATE_WEBHOOK_SSRF_BYPASS_HOSTS.
-        private_names: REHEARSAL_PRIVATE_NAMES, names that lead to private addresses in the network this server is in;
-            a name of REHEARSAL_CONNECT that is none of them counts as public.
+        private_names: REHEARSAL_PRIVATE_NAMES, names that lead to private addresses where this server is; any
+            other name of REHEARSAL_CONNECT counts as public.
         telemetry: whether it tells its makers that it exists; here only the row of that is written.
     """
 

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 from rehearsal.apps.documenso.audit import log
-from rehearsal.apps.documenso.documents import Documents, Json, field_json, signature_json
+from rehearsal.apps.documenso.context import Context
+from rehearsal.apps.documenso.documents import Json, field_json, signature_json
 from rehearsal.apps.documenso.mails import Mails
-from rehearsal.apps.documenso.release import Release
 from rehearsal.apps.documenso.seals import Seals
-from rehearsal.apps.documenso.store import Row, Store, Transaction, now
+from rehearsal.apps.documenso.store import Row, Transaction, now
 from rehearsal.apps.documenso.webhooks import Webhooks
 
-_EXPIRES_AFTER = timedelta(days=90)
+_THREE_MONTHS = {"unit": "month", "amount": 3}
+_DAYS = {"day": 1, "week": 7, "month": 30, "year": 365}
+_PERIOD = """
+    select coalesce(
+        m."envelopeExpirationPeriod", ts."envelopeExpirationPeriod", os."envelopeExpirationPeriod"
+    ) as period from "Envelope" e join "DocumentMeta" m on m.id = e."documentMetaId"
+    join "Team" t on t.id = e."teamId" join "TeamGlobalSettings" ts on ts.id = t."teamGlobalSettingsId"
+    join "Organisation" o on o.id = t."organisationId"
+    join "OrganisationGlobalSettings" os on os.id = o."organisationGlobalSettingsId" where e.id = %s
+"""
 _FINISHED = frozenset({"COMPLETED", "REJECTED"})
 _SIGNATURES = frozenset({"SIGNATURE", "FREE_SIGNATURE"})
 
@@ -25,12 +35,10 @@ class RefusedError(Exception):
 class Signing:
     """The life of documents after they were drawn up."""
 
-    def __init__(
-        self, release: Release, store: Store, documents: Documents, webhooks: Webhooks, mails: Mails, seals: Seals
-    ) -> None:
-        self._release = release
-        self._store = store
-        self._documents = documents
+    def __init__(self, context: Context, webhooks: Webhooks, mails: Mails, seals: Seals) -> None:
+        self._release = context.release
+        self._store = context.store
+        self._documents = context.documents
         self._webhooks = webhooks
         self._mails = mails
         self._seals = seals
@@ -88,7 +96,9 @@ class Signing:
             recipients = self._documents.recipients(transaction, [envelope["id"]])
             log(transaction, envelope["id"], "DOCUMENT_DELETED", {"type": _deletion(envelope)})
             if envelope["status"] not in _FINISHED:
-                transaction.rows('delete from "Envelope" where id = %s', envelope["id"], call="envelope.delete")
+                transaction.rows(
+                    'delete from "Envelope" where id = %s', envelope["id"], call="envelope.delete"
+                )
             elif envelope["deletedAt"] is None:
                 transaction.update("Envelope", envelope["id"], {"deletedAt": now(), "updatedAt": now()})
         self._webhooks.fire("DOCUMENT_CANCELLED", payload)
@@ -97,19 +107,26 @@ class Signing:
             self._mails.cancel(envelope, told)
 
     def open(self, token: str) -> Row | None:
-        """Note that a recipient has opened the signing page; return the envelope, None if the token opens none.
+        """Note that a recipient opened the signing page; return the envelope, None if the token opens none.
 
         Up to v2.0.0 the event shows the recipient as it was before.
         """
         with self._store.transaction() as transaction:
             recipient = self._documents.recipient_of(transaction, token)
             envelope = _envelope(transaction, recipient["envelopeId"]) if recipient else None
-            if recipient is None or envelope is None or envelope["status"] == "DRAFT" or envelope["deletedAt"]:
+            if (
+                recipient is None
+                or envelope is None
+                or envelope["status"] == "DRAFT"
+                or envelope["deletedAt"]
+            ):
                 return None
             before = self._documents.event(transaction, envelope)
             first = recipient["readStatus"] == "NOT_OPENED"
             if first:
-                transaction.update("Recipient", recipient["id"], {"readStatus": "OPENED", "sendStatus": "SENT"})
+                transaction.update(
+                    "Recipient", recipient["id"], {"readStatus": "OPENED", "sendStatus": "SENT"}
+                )
             log(
                 transaction,
                 envelope["id"],
@@ -151,7 +168,13 @@ class Signing:
                 )
             text = "" if signature else value
             transaction.update("Field", field, {"inserted": True, "customText": text})
-            log(transaction, envelope["id"], "DOCUMENT_FIELD_INSERTED", {"fieldId": row["secondaryId"]}, recipient)
+            log(
+                transaction,
+                envelope["id"],
+                "DOCUMENT_FIELD_INSERTED",
+                {"fieldId": row["secondaryId"]},
+                recipient,
+            )
         return {
             **field_json({**row, "inserted": True, "customText": text}),
             "signature": signature_json(signature),
@@ -166,7 +189,8 @@ class Signing:
         with self._store.transaction() as transaction:
             recipient, envelope = self._signer(transaction, token)
             empty = transaction.rows(
-                'select id, "fieldMeta" from "Field" where "recipientId" = %s and not inserted', recipient["id"]
+                'select id, "fieldMeta" from "Field" where "recipientId" = %s and not inserted',
+                recipient["id"],
             )
             if any((field["fieldMeta"] or {}).get("required", True) for field in empty):
                 raise RefusedError(f"Recipient {recipient['id']} has unsigned fields")
@@ -181,13 +205,17 @@ class Signing:
             waiting = [
                 other
                 for other in self._documents.recipients(transaction, [envelope["id"]])
-                if other["signingStatus"] != "SIGNED"
+                if other["signingStatus"] != "SIGNED" and other["role"] != "CC"
             ]
         if self._release.sweeps:
             self.fire("DOCUMENT_RECIPIENT_COMPLETED", envelope["id"])
         self.fire("DOCUMENT_SIGNED", envelope["id"])
         if not waiting:
-            self._seals.submit(envelope, self.fire)
+            self.seal(envelope)
+
+    def seal(self, envelope: Row) -> None:
+        """Have a document sealed whose recipients are done."""
+        self._seals.submit(envelope, self.fire)
 
     def reject(self, token: str, reason: str) -> Json:
         """Note that a recipient refuses; the document is then sealed as refused. Return the recipient.
@@ -206,7 +234,7 @@ class Signing:
                 {"recipientId": recipient["id"], "reason": reason},
                 recipient,
             )
-        self._seals.submit(envelope, self.fire)
+        self.seal(envelope)
         return self._documents.recipient_json({**recipient, **change})
 
     def _signer(self, transaction: Transaction, token: str) -> tuple[Row, Row]:
@@ -221,16 +249,21 @@ class Signing:
         return recipient, envelope
 
     def _set_expiry(self, transaction: Transaction, envelope: Row) -> None:
-        if self._release.expires:
-            transaction.rows(
-                'update "Recipient" set "expiresAt" = %s where "envelopeId" = %s and "signingStatus" = %s',
-                now() + _EXPIRES_AFTER,
-                envelope["id"],
-                "NOT_SIGNED",
-                call="recipient.updateMany",
-            )
+        """Set until when recipients can sign, anew with each sending: three months if nothing else is set."""
+        if not self._release.expires:
+            return
+        period = transaction.rows(_PERIOD, envelope["id"], call="envelope.findFirst")[0]["period"]
+        transaction.rows(
+            'update "Recipient" set "expiresAt" = %s where "envelopeId" = %s and "signingStatus" = %s',
+            _end(period or _THREE_MONTHS),
+            envelope["id"],
+            "NOT_SIGNED",
+            call="recipient.updateMany",
+        )
 
-    def _require_signature_fields(self, transaction: Transaction, envelope: Row, recipients: list[Row]) -> None:
+    def _require_signature_fields(
+        self, transaction: Transaction, envelope: Row, recipients: list[Row]
+    ) -> None:
         signing: set[Any] = {
             field["recipientId"]
             for field in self._documents.fields(transaction, [envelope["id"]])
@@ -254,8 +287,16 @@ def _envelope(transaction: Transaction, identity: str) -> Row:
 
 def _meta(transaction: Transaction, envelope: Row) -> Row:
     return transaction.rows(
-        'select * from "DocumentMeta" where id = %s', envelope["documentMetaId"], call="documentMeta.findFirst"
+        'select * from "DocumentMeta" where id = %s',
+        envelope["documentMetaId"],
+        call="documentMeta.findFirst",
     )[0]
+
+
+def _end(period: Mapping[str, Any]) -> datetime | None:
+    if period.get("disabled"):
+        return None
+    return now() + timedelta(days=_DAYS[period["unit"]] * period["amount"])
 
 
 def _deletion(envelope: Row) -> str:

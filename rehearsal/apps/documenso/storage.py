@@ -16,7 +16,7 @@ _WRITE = {
     "x-amz-sdk-checksum-algorithm": "CRC32",
     "x-id": "PutObject",
 }
-"""What the AWS SDK for JavaScript adds: a checksum of nothing, which a strict server holds against the upload."""
+"""What the AWS SDK for JavaScript adds: a checksum of nothing, which a strict server refuses."""
 
 
 class StorageError(Exception):
@@ -81,9 +81,7 @@ class Storage:
 
         bucket = self._bucket
         query = "&".join(f"{name}={quote(value, safe='')}" for name, value in extra.items())
-        request = AWSRequest(
-            method, f"{self._address(key)}?X-Amz-Content-Sha256=UNSIGNED-PAYLOAD&{query}"
-        )
+        request = AWSRequest(method, f"{self._address(key)}?X-Amz-Content-Sha256=UNSIGNED-PAYLOAD&{query}")
         credentials = Credentials(bucket.access_key, bucket.secret_key)
         S3SigV4QueryAuth(credentials, "s3", bucket.region, expires=_LIFETIME_S).add_auth(request)
         address, _, signed = str(request.url).partition("?")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import select
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from threading import Lock
 from typing import Any, LiteralString
@@ -40,7 +40,9 @@ class Transaction:
         self._connection = connection
         self._named = named
 
-    def rows(self, statement: sql.Composed | LiteralString, *params: object, call: str = "$queryRaw") -> list[Row]:
+    def rows(
+        self, statement: sql.Composed | LiteralString, *params: object, call: str = "$queryRaw"
+    ) -> list[Row]:
         """Run a statement and return its rows; none for a statement without a result.
 
         Args:
@@ -96,9 +98,7 @@ class Transaction:
         statement = sql.SQL("update {} set {} where id = %s").format(
             sql.Identifier(table), sql.SQL(", ").join(assignments)
         )
-        self.rows(
-            statement, *values.values(), identity, call=f"{table[0].lower()}{table[1:]}.update"
-        )
+        self.rows(statement, *values.values(), identity, call=f"{table[0].lower()}{table[1:]}.update")
 
 
 class Store:
@@ -128,7 +128,9 @@ class Store:
         finally:
             self._give_back(connection)
 
-    def rows(self, statement: sql.Composed | LiteralString, *params: object, call: str = "$queryRaw") -> list[Row]:
+    def rows(
+        self, statement: sql.Composed | LiteralString, *params: object, call: str = "$queryRaw"
+    ) -> list[Row]:
         """Run one statement in a transaction of its own and return its rows.
 
         Raises:

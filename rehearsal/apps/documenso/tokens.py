@@ -62,10 +62,13 @@ class Tokens:
 
     def __init__(self, store: Store, release: Release) -> None:
         self._store = store
-        both = [(name, f"coalesce(ts.{_quoted(name)}, os.{_quoted(name)})") for name in (*_SETTINGS, *release.settings)]
+        both = [
+            (name, f"coalesce(ts.{_quoted(name)}, os.{_quoted(name)})")
+            for name in (*_SETTINGS, *release.settings)
+        ]
         claims = [(name, f"c.{_quoted(name)}") for name in release.claim]
         columns = ", ".join(f"{expression} as {_quoted(name)}" for name, expression in both + claims)
-        self._team = _TEAM.format(columns=sql.SQL(columns))  # type: ignore[arg-type] # made of constants
+        self._team = _TEAM.format(columns=sql.SQL(columns))
 
     def access(self, header: str) -> Access:
         """Return whom the value of an Authorization header stands for.

@@ -8,6 +8,7 @@ import ipaddress
 import json
 import socket
 from datetime import UTC, datetime
+from functools import partial
 from threading import Thread
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,11 +17,10 @@ from psycopg.types.json import Jsonb
 
 from rehearsal.apps import console
 from rehearsal.apps.documenso import ids
+from rehearsal.apps.documenso.context import Context
 from rehearsal.apps.documenso.http import as_json
-from rehearsal.apps.documenso.jobs import Job, Jobs
-from rehearsal.apps.documenso.settings import Settings
-from rehearsal.apps.documenso.store import QueryError, Store, now
-from rehearsal.apps.knobs import Knobs
+from rehearsal.apps.documenso.jobs import Job
+from rehearsal.apps.documenso.store import QueryError, now
 from rehearsal.apps.web import Answer, FetchError, Received, Request
 
 _TRIGGER = "/api/webhook/trigger"
@@ -44,17 +44,17 @@ class DeliveryError(Exception):
 class Webhooks:
     """The webhooks in the database."""
 
-    def __init__(self, settings: Settings, store: Store, jobs: Jobs, knobs: Knobs) -> None:
-        self._settings = settings
-        self._store = store
-        self._jobs = jobs
-        self._knobs = knobs
+    def __init__(self, context: Context) -> None:
+        self._settings = context.settings
+        self._store = context.store
+        self._jobs = context.jobs
+        self._knobs = context.knobs
 
     def fire(self, event: str, payload: dict[str, Any]) -> None:
         """Tell the webhooks of the document's team; the caller does not hear whether that worked.
 
-        Up to v2.0.0 the server asks itself to do so, at NEXT_PRIVATE_INTERNAL_WEBAPP_URL; if it cannot reach itself
-        there, the event is lost without a word.
+        Up to v2.0.0 the server asks itself to do so, at NEXT_PRIVATE_INTERNAL_WEBAPP_URL; if it cannot reach
+        itself there, the event is lost without a word.
         """
         if self._knobs.word("webhooks") == "silent":
             return
@@ -106,7 +106,7 @@ class Webhooks:
                 {"event": event, "webhookId": webhook["id"], "data": payload},
                 tasks=() if self._settings.release.counts_retries else ("execute-webhook",),
             )
-            self._jobs.submit(job, lambda webhook=webhook: self._deliver(webhook, event, payload), lane="webhooks")
+            self._jobs.submit(job, partial(self._deliver, webhook, event, payload), lane="webhooks")
 
     def _deliver(self, webhook: dict[str, Any], event: str, payload: dict[str, Any]) -> None:
         moment = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

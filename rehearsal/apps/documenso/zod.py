@@ -83,17 +83,21 @@ def _field_issues(value: object, field: Field, path: Sequence[str | int]) -> lis
     if field.optional and (value is _MISSING or value is None):
         return []
     numeric = field.type is float and isinstance(value, int) and not isinstance(value, bool)
-    if not isinstance(value, field.type) and not numeric or field.type is int and isinstance(value, bool):
+    if not (isinstance(value, field.type) or numeric):
         return [_wrong(_TYPES[field.type], value, path)]
     if field.items is None or not isinstance(value, list):
         return []
     return [
-        issue for number, item in enumerate(value) for issue in body_issues(item, field.items, [*path, number])
+        issue
+        for number, item in enumerate(value)
+        for issue in body_issues(item, field.items, [*path, number])
     ]
 
 
 def _wrong(expected: str, value: object, path: Sequence[str | int]) -> Issue:
-    received = "undefined" if value is _MISSING else "null" if value is None else _TYPES.get(type(value), "unknown")
+    received = (
+        "undefined" if value is _MISSING else "null" if value is None else _TYPES.get(type(value), "unknown")
+    )
     message = "Required" if value is _MISSING else f"Expected {expected}, received {received}"
     return {
         "code": "invalid_type",
