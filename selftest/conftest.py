@@ -21,10 +21,11 @@ _TABLE = pytest.StashKey[Table]()
 _PART = "matrix"
 
 _LONGEST = (
-    "test_matrix test_gate_run test_hostile_server test_cutover test_matrix_cutover test_watch test_supervisor "
-    "test_gates_go test_pages test_diff test_replay test_doctor test_guard test_benchmarks test_schema "
-    "test_read_only test_markup_injection test_website"
-).split()
+    *("test_matrix", "test_gate_run", "test_hostile_server", "test_cutover", "test_matrix_cutover"),
+    *("test_watch", "test_supervisor", "test_gates_go", "test_pages", "test_diff", "test_replay"),
+    *("test_doctor", "test_guard", "test_benchmarks", "test_schema", "test_read_only"),
+    *("test_markup_injection", "test_website"),
+)
 """The files that take longest; they are begun first, so that none is left alone at the end."""
 
 _PARTS = {"test_matrix": 2}
@@ -37,8 +38,12 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep each file's tests together where tests run side by side, and begin with the longest."""
+    """Keep each file's tests together where tests run side by side, and begin with the longest.
+
+    It comes first, since pytest-xdist's own hook reads the marks.
+    """
     groups = {item: _group(item) for item in items}
     for item, group in groups.items():
         item.add_marker(pytest.mark.xdist_group(group))

@@ -342,7 +342,7 @@ def test_the_contracts_are_subjects_where_they_judged() -> None:
 
 def test_a_document_is_told_of_by_its_name_alone(tmp_path: Path) -> None:
     (tmp_path / "plan.md").write_bytes(b"the plan")
-    paths = (str(tmp_path / "plan.md"), "/home/ada/one/notes.md", "/home/ada/two/notes.md")
+    paths = (str(tmp_path / "plan.md"), "/srv/one/notes.md", "/srv/two/notes.md")
     assert list(plan.names(paths)) == ["plan.md", "2/notes.md", "3/notes.md"]
     seen = plan.version(tmp_path / "plan.md", "plan.md")
     assert seen == Known(value=plan.Version(sha256=bundles.PLAN))
