@@ -9,7 +9,7 @@ PYTHON ?=
 FIND_PYTHON := PYTHON='$(PYTHON)' tools/find-python
 RUN := .venv/bin
 # Each process boots rehearsals of its own; a file's tests share theirs. selftest/conftest.py says which go first.
-SIDE_BY_SIDE := --numprocesses=auto --maxprocesses=4 --dist=loadgroup --no-loadscope-reorder
+SIDE_BY_SIDE := --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-22s %s\n", $$1, $$2 }'

@@ -6,6 +6,7 @@ import os
 import signal
 import zlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -38,26 +39,32 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep each file's tests together where tests run side by side, and begin with the longest.
-
-    It comes first, since pytest-xdist's own hook reads the marks.
-    """
-    groups = {item: _group(item) for item in items}
-    for item, group in groups.items():
-        item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=lambda item: (_rank(item), groups[item]))
-
-
-def _group(item: pytest.Item) -> str:
-    file = item.path.stem
-    part = zlib.crc32(item.name.encode()) % _PARTS.get(file, 1) if hasattr(item, "callspec") else 0
-    return f"{file}-{part}"
+    """Begin with the longest files, and keep the tests of a part of a file together."""
+    items.sort(key=lambda item: (_rank(item), part_of(item.nodeid)))
 
 
 def _rank(item: pytest.Item) -> int:
     return _LONGEST.index(item.path.stem) if item.path.stem in _LONGEST else len(_LONGEST)
+
+
+def part_of(nodeid: str) -> str:
+    """Return the name of what one process runs as a whole: a file, or a part of one."""
+    file, _, case = nodeid.partition("::")
+    parts = _PARTS.get(Path(file).stem, 1) if "[" in case else 1
+    return f"{file}::{zlib.crc32(case.encode()) % parts}"
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:  # noqa: ANN401 - pytest-xdist has no types
+    """Share the tests out by `part_of`, where `--dist=loadfile` asks for whole files."""
+    if config.getvalue("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]  # noqa: PLC0415
+
+    scheduler = LoadFileScheduling(config, log)
+    scheduler._split_scope = part_of
+    return scheduler
 
 
 @pytest.fixture(scope="module")
